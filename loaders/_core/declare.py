@@ -1,0 +1,173 @@
+"""What a loader declares; everything else is the core's.
+
+A loader is a module ``loaders/<source>.py`` with one module-level constant ``LOADER``::
+
+    LOADER = Loader(
+        name="facebook_ads",
+        settings=FacebookAdsSettings,      # a subclass of Settings
+        connect=connect,                   # settings, clock -> context manager of an api object
+        root=lambda api: ROOT,             # under which id the list of accounts itself is kept
+        accounts=accounts,                 # api -> the accounts to read
+        resources=(Resource("campaigns", read=read_campaigns, records=("data",)), ...),
+    )
+
+The core asks ``accounts`` once a run, then calls every ``Resource.read`` for every account, turns the
+bytes into rows of the raw table of the same name, and lands them with a receipt for each set.
+``read`` yields whole JSON documents as they came from the vendor (the body of a page, a batch of a
+stream): no parsing, no renaming, no typing. It raises the errors of ``loaders._core.errors``:
+``AccountError`` skips that account in this run, ``ConfigurationError`` stops the source, any other
+``AdstarError`` counts as a failure of that account.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dlt.common.configuration import configspec
+from dlt.common.configuration.specs import BaseConfiguration
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where a run takes the time from; frozen at ``instant`` if given (``ADSTAR_NOW``), else the real one."""
+
+    instant: datetime | None = None
+
+    @classmethod
+    def from_environment(cls) -> Clock:
+        """The clock of this process: ``ADSTAR_NOW``, an ISO instant with offset, or the real one.
+
+        Raises:
+            ValueError: ``ADSTAR_NOW`` is no ISO instant or has no offset.
+        """
+        text = os.environ.get("ADSTAR_NOW", "").strip()
+        if not text:
+            return cls()
+        try:
+            instant = datetime.fromisoformat(text)
+        except ValueError:
+            instant = None
+        if instant is None or instant.tzinfo is None:
+            raise ValueError(
+                f"ADSTAR_NOW is {text!r}; write an ISO instant with offset, such as 2026-03-01T06:00:00+00:00"
+            )
+        return cls(instant.astimezone(UTC))
+
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+        return self.instant or datetime.now(UTC)
+
+    def today(self, timezone: str) -> date:
+        """The calendar day it is in an IANA time zone."""
+        return self.now().astimezone(ZoneInfo(timezone)).date()
+
+
+@dataclass(frozen=True)
+class Account:
+    """An advertising account as far as reading it needs.
+
+    Attributes:
+        id: the vendor's id as rows of raw shall carry it in ``_account`` (Facebook without ``act_``).
+        timezone: IANA name; the account's days begin and end in it.
+        currency: ISO 4217 code, None where the vendor did not say.
+        error: why this account can't be read although it was asked for; it then counts as failed.
+    """
+
+    id: str
+    name: str | None = None
+    timezone: str = "UTC"
+    currency: str | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """Account-local calendar days from ``since`` to ``until``, both inclusive."""
+
+    since: date
+    until: date
+
+
+Reader = Callable[[Any, Account, Window | None], Iterator[bytes]]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One raw table: where its records come from and what the core has to know about them.
+
+    Attributes:
+        name: the raw table, as the vendor calls it, in snake_case.
+        read: ``(api, account, window)`` -> JSON documents, each a whole body; no ``window`` for entities.
+        records: path to the list of records in a document, ``("data",)``; an absent or null key means none.
+            An empty path takes the document itself: a list of records, or one record.
+        opens: object fields of a record opened one level: ``metrics`` lands as ``metrics__clicks``...;
+            any other list or object lands as its JSON text.
+        day: path of the day field, ``("date_start",)`` or ``("segments", "date")``; makes this a report,
+            one set for each day. Empty: entities, one set for each reading. A path of two needs
+            its first part in ``opens``.
+        totals: raw columns summed exactly into each set's receipt (a missing value counts as zero).
+        control: name of the report whose totals this account-day report must equal.
+        per_account: False for the list of accounts itself: read once a run, with ``Loader.root``.
+        personal: raw columns that hold personal data.
+    """
+
+    name: str
+    read: Reader
+    records: tuple[str, ...]
+    opens: tuple[str, ...] = ()
+    day: tuple[str, ...] = ()
+    totals: tuple[str, ...] = ()
+    control: str | None = None
+    per_account: bool = True
+    personal: frozenset[str] = frozenset()
+
+
+@configspec
+class Settings(BaseConfiguration):
+    """What every loader can be told under ``[sources.<name>]``; a loader adds fields of its own.
+
+    Attributes:
+        api_version: the vendor's version, part of every address.
+        api_version_sunset: the day the vendor switches that version off; a run warns 60 days ahead.
+        window_days: account-local days read again by every run, today included.
+        start_date: the first day the first run reads; default: the first day of the window.
+        history_months: the vendor's floor; nothing older than this many months is asked for.
+        deadline_seconds: how long one read may take in all, waits and retries included.
+    """
+
+    api_version: str = "v1"
+    api_version_sunset: date | None = None
+    window_days: int = 28
+    start_date: date | None = None
+    history_months: int = 37
+    deadline_seconds: float = 3600.0
+
+
+@dataclass(frozen=True)
+class Loader:
+    """A source, declared.
+
+    Attributes:
+        name: module name; the pipeline's name, and ``raw_<name>`` its schema.
+        settings: subclass of Settings (``@configspec``). Its fields of a secret type without default decide
+            (``access_token: TSecretStrValue = None``) decide whether the source is configured: none of them
+            present, it is left out; some but not all, an error that names the missing ones.
+        connect: ``(settings, clock)`` -> context manager that gives the api object handed to all readers.
+        root: ``(api)`` -> the pseudo account of resources with ``per_account=False``.
+        accounts: ``(api)`` -> accounts to read, each once. It may keep what it read for the
+            ``per_account=False`` resource, which the core reads afterwards.
+        resources: read in this order within an account.
+    """
+
+    name: str
+    settings: type[Settings]
+    connect: Callable[[Any, Clock], AbstractContextManager[Any]]
+    root: Callable[[Any], Account]
+    accounts: Callable[[Any], list[Account]]
+    resources: tuple[Resource, ...]
