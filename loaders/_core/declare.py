@@ -113,6 +113,8 @@ class Resource:
             its first part in ``opens``.
         totals: raw columns summed exactly into each set's receipt (a missing value counts as zero).
         control: name of the report whose totals this account-day report must equal.
+        columns: raw columns that always exist, whether a value was ever seen or not (every column staging
+            reads). Others appear with their first value.
         per_account: False for the list of accounts itself: read once a run, with ``Loader.root``.
         personal: raw columns that hold personal data.
     """
@@ -124,6 +126,7 @@ class Resource:
     day: tuple[str, ...] = ()
     totals: tuple[str, ...] = ()
     control: str | None = None
+    columns: tuple[str, ...] = ()
     per_account: bool = True
     personal: frozenset[str] = frozenset()
 
