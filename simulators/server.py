@@ -1,0 +1,338 @@
+"""One process that serves both platforms from one business: `with Simulator(...) as sim`, or `python -m simulators`.
+
+Paths: Meta below `/graph`, Google Ads below `/googleads`, its tokens at `/oauth2/token`, and below `/_sim` what only
+tests and the demo use: the clock, the faults, the ledger, and the log of requests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qsl
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from simulators.business import Business, Platform
+from simulators.faults import Faults
+
+SECRETS = ("access_token", "appsecret_proof", "client_secret", "refresh_token", "input_token")
+"""Query parameters that the request log leaves out."""
+
+
+@dataclass
+class State:
+    """What the platforms share: handed to every `routes(...)` as `sim`."""
+
+    business: Business
+    now: datetime
+    faults: Faults
+    base_url: str = ""
+    facebook_token: str = "sim-facebook-token"
+    facebook_app_secret: str | None = None
+    google_client_id: str = "sim-client"
+    google_client_secret: str = "sim-client-secret"
+    google_refresh_token: str = "sim-refresh-token"
+    requests: list[dict[str, Any]] = field(default_factory=list)
+
+    def log_request(self, **entry: Any) -> None:
+        """Append to the request log. The server logs every request by itself; handlers may add remarks."""
+        self.requests.append(entry)
+
+
+class Simulator:
+    """Both platforms on a free port of the loopback interface, as a context manager.
+
+    `now` is the simulated instant (aware; it stands still until `set_now`). `days` reach back from it: the first day
+    with figures is `now - days + 1` unless `first_day` is given. `replay` serves a folder of recorded exchanges
+    instead of the business; `ads_csv` with `ads_csv_day` serves a table of ad rows as one account's day.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 7,
+        days: int = 60,
+        scale: float = 1.0,
+        now: datetime | None = None,
+        first_day: date | None = None,
+        port: int = 0,
+        facebook_app_secret: str | None = None,
+        replay: Path | str | None = None,
+        ads_csv: Path | str | None = None,
+        ads_csv_day: date | None = None,
+    ) -> None:
+        """Nothing listens before `start` (or `with`). Raises ValueError for a clock without a zone."""
+        now = now or datetime.now(UTC)
+        if now.tzinfo is None:
+            raise ValueError(f"the simulated clock needs a zone, got {now.isoformat()}: add +00:00")
+        first = first_day or (now.date() - timedelta(days=days - 1))
+        self.state = State(
+            Business(seed, first, days, scale), now, Faults(seed), facebook_app_secret=facebook_app_secret
+        )
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port = port
+        self._routes = lambda: _routes(self.state, replay, ads_csv, ads_csv_day)
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    # ---- life
+    def start(self) -> Self:
+        """Listen and serve in a thread; returns when requests are answered. Raises OSError if the port is taken."""
+        self._socket.bind(("127.0.0.1", self._port))
+        self._port = self._socket.getsockname()[1]
+        self.state.base_url = f"http://127.0.0.1:{self._port}"
+        config = uvicorn.Config(
+            application(self.state, self._routes()),
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="simulators", daemon=True
+        )
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise RuntimeError("the simulator's server ended before it had started")
+            time.sleep(0.002)
+        return self
+
+    def stop(self) -> None:
+        """Stop serving and free the port."""
+        if self._server and self._thread:
+            self._server.should_exit = True
+            self._thread.join(timeout=10)
+        self._socket.close()
+
+    def wait(self) -> None:
+        """Block until the server ends (Ctrl-C)."""
+        while self._thread and self._thread.is_alive():
+            self._thread.join(timeout=0.5)
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    # ---- what tests turn and read
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return self._port
+
+    @property
+    def business(self) -> Business:
+        """The business behind both platforms."""
+        return self.state.business
+
+    @property
+    def now(self) -> datetime:
+        """The simulated instant."""
+        return self.state.now
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """The request log: method, path, query without secrets, status, bytes, seconds."""
+        return self.state.requests
+
+    @property
+    def facebook_url(self) -> str:
+        """Base URL in the place of https://graph.facebook.com."""
+        return f"{self.state.base_url}/graph"
+
+    @property
+    def google_url(self) -> str:
+        """Base URL in the place of https://googleads.googleapis.com."""
+        return f"{self.state.base_url}/googleads"
+
+    @property
+    def token_url(self) -> str:
+        """In the place of https://oauth2.googleapis.com/token."""
+        return f"{self.state.base_url}/oauth2/token"
+
+    def set_now(self, now: datetime) -> None:
+        """Move the clock, forwards or backwards. Raises ValueError for an instant without a zone."""
+        _set_clock(self.state, now)
+
+    def fault(self, name: str, **options: Any) -> None:
+        """Switch a fault on (see simulators.faults.FAULTS)."""
+        self.state.faults.set(name, options)
+
+    def clear_faults(self) -> None:
+        """Switch all faults off."""
+        self.state.faults.clear()
+
+    def settings_env(self) -> dict[str, str]:
+        """Environment variables that point the loaders here."""
+        managers = [account for account in self.business.accounts("google_ads") if account.is_manager]
+        return settings_env(self.state, managers[0].id)
+
+
+def settings_env(state: State, manager_id: str) -> dict[str, str]:
+    """The loaders' settings for this server, as dlt reads them from the environment."""
+    facebook = {"BASE_URL": f"{state.base_url}/graph", "ACCESS_TOKEN": state.facebook_token}
+    if state.facebook_app_secret:
+        facebook["APP_SECRET"] = state.facebook_app_secret
+    google = {
+        "BASE_URL": f"{state.base_url}/googleads",
+        "TOKEN_URL": f"{state.base_url}/oauth2/token",
+        "CLIENT_ID": state.google_client_id,
+        "CLIENT_SECRET": state.google_client_secret,
+        "REFRESH_TOKEN": state.google_refresh_token,
+        "LOGIN_CUSTOMER_ID": manager_id,
+    }
+    return {f"SOURCES__FACEBOOK_ADS__{name}": value for name, value in facebook.items()} | {
+        f"SOURCES__GOOGLE_ADS__{name}": value for name, value in google.items()
+    }
+
+
+# ---- the application
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Scope]]
+Send = Callable[[Scope], Awaitable[None]]
+
+
+def application(state: State, routes: list[Route]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """The ASGI application: the routes, the admin paths, and a log of every request in front."""
+    inner = Starlette(routes=[*_admin(state), *routes])
+
+    async def logged(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith("/_sim"):
+            await inner(scope, receive, send)
+            return
+        began = time.perf_counter()
+        pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        query = {name: value for name, value in pairs if name not in SECRETS}
+        seen: dict[str, Any] = {"method": scope["method"], "path": scope["path"], "query": query, "bytes": 0}
+
+        async def noted(message: Scope) -> None:
+            if message["type"] == "http.response.start":
+                seen["status"] = message["status"]
+            else:
+                seen["bytes"] += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await inner(scope, receive, noted)
+        finally:
+            state.log_request(**seen, seconds=time.perf_counter() - began, now=state.now.isoformat())
+
+    return logged
+
+
+def _routes(
+    state: State, replay: Path | str | None, ads_csv: Path | str | None, ads_csv_day: date | None
+) -> list[Route]:
+    routes: list[Route] = []
+    if ads_csv is not None:
+        if ads_csv_day is None:
+            raise ValueError(
+                "a table of ad rows has no dates: say which day it is (--ads-csv-day YYYY-MM-DD)"
+            )
+        from simulators import ads_csv as table  # noqa: PLC0415
+
+        routes += table.routes(Path(ads_csv), ads_csv_day, state)
+    if replay is not None:
+        from simulators import replay as recorded  # noqa: PLC0415
+
+        return routes + recorded.routes(Path(replay), state)
+    from simulators import facebook  # noqa: PLC0415
+
+    routes += facebook.routes(state)
+    with contextlib.suppress(ImportError):
+        from simulators import google  # noqa: PLC0415
+
+        routes += google.routes(state)
+    return routes
+
+
+def _set_clock(state: State, now: datetime) -> None:
+    if now.tzinfo is None:
+        raise ValueError(f"the simulated clock needs a zone, got {now.isoformat()}: add +00:00")
+    state.now = now
+
+
+def _admin(state: State) -> list[Route]:
+    async def clock(request: Request) -> Response:
+        if request.method == "POST":
+            try:
+                _set_clock(state, datetime.fromisoformat((await request.json())["now"]))
+            except (ValueError, KeyError, TypeError) as error:
+                return JSONResponse({"error": f'send {{"now": ISO instant with offset}}: {error}'}, 400)
+        return JSONResponse({"now": state.now.isoformat()})
+
+    async def faults(request: Request) -> Response:
+        if request.method == "POST":
+            try:
+                for name, options in (await request.json()).items():
+                    state.faults.set(name, options)
+            except KeyError as error:
+                return JSONResponse({"error": str(error.args[0])}, 400)
+        return JSONResponse(state.faults.active())
+
+    async def ledger(request: Request) -> Response:
+        return _ledger(state, dict(request.query_params))
+
+    async def requests(request: Request) -> Response:
+        if request.method == "DELETE":
+            state.requests.clear()
+        return JSONResponse(state.requests)
+
+    async def settings(_: Request) -> Response:
+        managers = [account for account in state.business.accounts("google_ads") if account.is_manager]
+        return JSONResponse(settings_env(state, managers[0].id))
+
+    return [
+        Route("/_sim/clock", clock, methods=["GET", "POST"]),
+        Route("/_sim/faults", faults, methods=["GET", "POST"]),
+        Route("/_sim/ledger", ledger),
+        Route("/_sim/requests", requests, methods=["GET", "DELETE"]),
+        Route("/_sim/settings", settings),
+    ]
+
+
+def _ledger(state: State, query: dict[str, str]) -> Response:
+    """Totals per account-day; `platform`, `account`, `since`, `until`, `as_of` are optional filters."""
+    as_of = datetime.fromisoformat(query["as_of"]) if "as_of" in query else state.now
+    if as_of.tzinfo is None:
+        return JSONResponse({"error": "as_of needs an offset, e.g. 2026-03-01T06:00:00+00:00"}, 400)
+    platforms: tuple[Platform, ...] = ("facebook_ads", "google_ads")
+    out = []
+    for platform in platforms:
+        if query.get("platform", platform) != platform:
+            continue
+        for account in state.business.accounts(platform):
+            if account.is_manager or query.get("account", account.id) != account.id:
+                continue
+            today = as_of.astimezone(account.zone).date()
+            day = date.fromisoformat(query.get("since", state.business.first_day.isoformat()))
+            until = date.fromisoformat(query.get("until", today.isoformat()))
+            while day <= min(until, today):
+                totals = asdict(state.business.ledger(account, day, as_of))
+                out.append(
+                    {"platform": platform, "currency": account.currency,
+                     "minor_per_unit": account.minor_per_unit, **totals}
+                )  # fmt: skip
+                day += timedelta(days=1)
+    return Response(msgspec.json.encode(out), media_type="application/json")
