@@ -1,10 +1,11 @@
 """A CSV of ad rows served as one Meta account's ad-day insights, all on one declared day.
 
-The columns are those of Kaggle's "clicks-conversion-tracking": `ad_id`, `fb_campaign_id` (each has one age, gender and
-interest, so it is served as the ad set), `xyz_campaign_id` (the campaign), `age`, `gender`, `interest`, `Impressions`,
-`Clicks`, `Spent`, `Total_Conversion` (enquiries, served as `lead`) and `Approved_Conversion` (sales: `purchase`).
+The columns are those of Kaggle's "clicks-conversion-tracking": `ad_id`, `fb_campaign_id` (each has one age,
+gender and interest, so it is served as the ad set), `xyz_campaign_id` (the campaign), `age`, `gender`,
+`interest`, `Impressions`, `Clicks`, `Spent`, `Total_Conversion` (enquiries, served as `lead`) and
+`Approved_Conversion` (sales: `purchase`).
 
-Values keep the text of the file, however many decimals that has. Campaign and account insights are exact decimal
+Values keep the text of the file, however many decimals that has. Insights above the ad are exact decimal
 sums of the ads. The file says neither account, currency nor time zone; they are declared here.
 """
 
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +29,7 @@ _COLUMNS = {
     "Impressions", "Clicks", "Spent", "Total_Conversion", "Approved_Conversion",
 }  # fmt: skip
 _ACTIONS = {"Total_Conversion": "lead", "Approved_Conversion": "purchase"}
+_IDS = {"campaign_id": "xyz_campaign_id", "adset_id": "fb_campaign_id", "ad_id": "ad_id"}
 _GENDERS = {"M": [1], "F": [2]}
 
 Line = dict[str, str]
@@ -75,7 +76,7 @@ def archive(lines: list[Line], day: date) -> GraphArchive:
     state = {"status": "ACTIVE", "configured_status": "ACTIVE", "effective_status": "ACTIVE"}
     own = {"account_id": account_id, **state}
     campaigns, ad_sets, ads = (_grouped(lines, key) for key in ("xyz_campaign_id", "fb_campaign_id", "ad_id"))
-    entities = {
+    entities: dict[str, list[dict[str, Any]]] = {
         "campaigns": [{"id": key, "name": f"Campaign {key}", **own} for key in campaigns],
         "adsets": [{"id": key, "name": _segment(group[0]), "campaign_id": group[0]["xyz_campaign_id"],
                     "targeting": _targeting(group[0]), **own} for key, group in ad_sets.items()],
@@ -85,19 +86,19 @@ def archive(lines: list[Line], day: date) -> GraphArchive:
     for name, rows in entities.items():
         held.edge(ACCOUNT, name).add_loose(map(_json, rows))
         held.nodes |= {row["id"]: _json(row) for row in rows}
-    ids: dict[str, tuple[Iterable[list[Line]], Callable[[Line], Line]]] = {
-        "ad": (ads.values(), lambda x: {"campaign_id": x["xyz_campaign_id"], "adset_id": x["fb_campaign_id"],
-                                        "ad_id": x["ad_id"]}),
-        "adset": (ad_sets.values(), lambda x: {"campaign_id": x["xyz_campaign_id"], "adset_id": x["fb_campaign_id"]}),
-        "campaign": (campaigns.values(), lambda x: {"campaign_id": x["xyz_campaign_id"]}),
-        "account": ([lines] if lines else [], lambda _: {}),
-    }  # fmt: skip
-    for level, (groups, identify) in ids.items():
+    levels: dict[str, tuple[list[list[Line]], list[str]]] = {
+        "ad": (list(ads.values()), ["campaign_id", "adset_id", "ad_id"]),
+        "adset": (list(ad_sets.values()), ["campaign_id", "adset_id"]),
+        "campaign": (list(campaigns.values()), ["campaign_id"]),
+        "account": ([lines] if lines else [], []),
+    }
+    shared = {"account_id": account_id, "account_currency": CURRENCY}
+    dates = {"date_start": str(day), "date_stop": str(day)}
+    for level, (groups, ids) in levels.items():
         held.edge(ACCOUNT, "insights", level).add_loose(
-            _json({"account_id": account_id, "account_currency": CURRENCY, **identify(group[0]), **_figures(group),
-                   "date_start": str(day), "date_stop": str(day)})
+            _json({**shared, **{name: group[0][_IDS[name]] for name in ids}, **_figures(group), **dates})
             for group in groups
-        )  # fmt: skip
+        )
     return held
 
 

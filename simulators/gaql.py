@@ -1,7 +1,7 @@
 """Google Ads Query Language: text to a `Query`, with the API's own error codes.
 
-Grammar: https://developers.google.com/google-ads/api/docs/query/grammar. Whether a field exists is not decided
-here but by whoever answers the query.
+Grammar: https://developers.google.com/google-ads/api/docs/query/grammar. Whether a field exists is decided by
+whoever answers the query.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class GaqlError(ValueError):
     """A query that the API refuses. `family` and `code` are those of the API's `errorCode` object."""
 
     def __init__(self, code: str, message: str, family: str = "queryError") -> None:
+        """Most codes are of the family `queryError`."""
         super().__init__(message)
         self.family, self.code = family, code
 
@@ -65,7 +66,7 @@ class Query:
     def dates(self, today: date) -> tuple[date | None, date | None]:
         """The inclusive range that the conditions on `segments.date` leave; None = that side is open.
 
-        `today` is the customer's own day. Raises `GaqlError` on a malformed date or an unknown DURING literal.
+        `today` is the customer's own day. Raises `GaqlError` on a malformed date or unknown DURING literal.
         """
         since: date | None = None
         until: date | None = None
@@ -230,19 +231,12 @@ def _bounds(term: Condition, today: date) -> tuple[date | None, date | None]:
         return during(term.values[0], today)
     days = [_day(value) for value in term.values]
     one = timedelta(days=1)
-    match term.operator:
-        case "BETWEEN":
-            return days[0], days[1]
-        case "=":
-            return days[0], days[0]
-        case ">=":
-            return days[0], None
-        case ">":
-            return days[0] + one, None
-        case "<=":
-            return None, days[0]
-        case "<":
-            return None, days[0] - one
+    if term.operator in {"=", "BETWEEN"}:
+        return days[0], days[-1]
+    if term.operator in {">", ">="}:
+        return days[0] + (one if term.operator == ">" else 0 * one), None
+    if term.operator in {"<", "<="}:
+        return None, days[0] - (one if term.operator == "<" else 0 * one)
     raise GaqlError(
         "OPERATOR_FIELD_MISMATCH", f"Error in query: {term.operator} cannot be used on segments.date."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter, defaultdict
@@ -22,6 +23,7 @@ from simulators import gaql
 UNKNOWN_ZONE = "UTC"
 """The time zone given for a customer whose own was not recorded: a reader can't place a day without one."""
 BATCH_ROWS = 10_000
+_numbers = itertools.count()
 _ANSWER = "application/json; charset=UTF-8"
 _FROM = (  # what a row tells of its query's FROM, the most specific first
     "search_term_view", "keyword_view", "customer_client", "ad_group_ad", "ad_group_criterion", "ad_group",
@@ -82,8 +84,12 @@ class Stream:
     _calls: dict[str, Counter[bytes]] = field(default_factory=dict)
     _held: Counter[bytes] = field(default_factory=Counter)
 
-    def add(self, call: str, batches: list[_Batch]) -> None:
-        """Append rows of one `call` (its pages belong together), without those that other calls hold byte for byte."""
+    def add(self, call: str, batches: list[_Batch]) -> list[bytes]:
+        """Append rows of one `call` (its pages belong together) that no other call holds byte for byte.
+
+        Returns the rows that are new.
+        """
+        new = []
         here = self._calls.setdefault(call, Counter())
         for batch in batches:
             self.field_mask = self.field_mask or batch.field_mask
@@ -91,7 +97,9 @@ class Stream:
                 here[row] += 1
                 if here[row] > self._held[row]:
                     self._held[row] = here[row]
-                    self.rows.append(row)
+                    new.append(row)
+        self.rows += new
+        return new
 
     def within(self, since: date | None, until: date | None) -> list[bytes]:
         """The rows whose `segments.date` lies in the inclusive range; rows without a date always."""
@@ -107,7 +115,7 @@ class GoogleArchive:
     accessible: list[str] = field(default_factory=list)
 
     def add(self, path: str, status: int, answer: bytes, asked: bytes) -> None:
-        """Take in one exchange: `path` of the call, HTTP `status`, body of the answer, body of the request."""
+        """Take in one exchange: path of the call, HTTP status, body of the answer, body of the request."""
         if path.endswith("customers:listAccessibleCustomers") and status < 400:
             self.accessible += msgspec.json.decode(answer, type=dict[str, list[str]]).get("resourceNames", [])
             return
@@ -123,8 +131,8 @@ class GoogleArchive:
             stream.error = (status, answer)
             return
         self.customers.setdefault(customer, _Customer(customer))
-        stream.add(f"{request.query.split()}" if request.query else str(id(batches)), batches)
-        for row in stream.rows:
+        call = " ".join(request.query.split()) or f"unnamed {next(_numbers)}"
+        for row in stream.add(call, batches):
             told = msgspec.json.decode(row, type=_Row).customer
             if told and (told.time_zone or told.currency_code) and told.id in {None, customer}:
                 self.customers[customer] = told
@@ -140,7 +148,7 @@ class GoogleArchive:
         return Kind.of(customer, mask, next((name for name in _FROM if name in present), ""))
 
     def hierarchy(self, customer: str) -> list[bytes]:
-        """The rows of `customer_client` as the manager `customer` sees the customers that occur in the recording."""
+        """The rows of `customer_client`: to a manager that wasn't recorded, all customers that were."""
         own = self.customers.get(customer)
         clients = [] if own else list(self.customers)
         rows = [self._client(customer, customer, level=0, manager=own is None)]
@@ -164,13 +172,19 @@ class GoogleArchive:
         return json.dumps({"customerClient": {k: v for k, v in values.items() if v is not None}}).encode()
 
     def answer(self, customer: str, query: gaql.Query, now: datetime) -> tuple[list[bytes], str]:
-        """The recorded rows that answer `query` and the field mask; nothing recorded gives no rows."""
-        kind = Kind.of(customer, query.fields, query.resource)
-        stream = self.streams.get(kind)
+        """The recorded rows that answer `query` and the field mask; nothing recorded gives no rows.
+
+        A list of customers that was recorded below any manager is the answer to any other one.
+        """
+        stream = self.streams.get(Kind.of(customer, query.fields, query.resource))
         mask = ",".join(_camel(name) for name in query.fields)
-        if stream is None or (stream.error and not stream.rows):
-            rows = self.hierarchy(customer) if query.resource == "customer_client" and stream is None else []
-            return rows, mask
+        if query.resource == "customer_client" and (stream is None or not stream.rows):
+            lists = [
+                held for kind, held in self.streams.items() if kind.resource == query.resource and held.rows
+            ]
+            return (lists[0].rows, lists[0].field_mask or mask) if lists else (self.hierarchy(customer), mask)
+        if stream is None or not stream.rows:
+            return [], mask
         zone = self.customers[customer].time_zone or UNKNOWN_ZONE
         since, until = query.dates(now.astimezone(ZoneInfo(zone)).date())
         return stream.within(since, until), stream.field_mask or mask
@@ -216,12 +230,12 @@ def _camel(name: str) -> str:
 def google_routes(archive: GoogleArchive, sim: Any) -> list[Route]:
     """Routes under `/googleads` and `/oauth2/token` that serve `archive`; any credentials are accepted."""
 
-    async def token(request: Request) -> Response:
-        return _reply(request, {"access_token": "replay", "expires_in": 3599, "token_type": "Bearer"})
+    async def token(_: Request) -> Response:
+        return _reply({"access_token": "replay", "expires_in": 3599, "token_type": "Bearer"})
 
-    async def accessible(request: Request) -> Response:
+    async def accessible(_: Request) -> Response:
         names = archive.accessible or [f"customers/{customer}" for customer in archive.customers]
-        return _reply(request, {"resourceNames": names} if names else {})
+        return _reply({"resourceNames": names} if names else {})
 
     async def search(request: Request) -> Response:
         stream = request.path_params["verb"] == "searchStream"
@@ -231,26 +245,20 @@ def google_routes(archive: GoogleArchive, sim: Any) -> list[Route]:
             query = gaql.parse(asked.query)
             customer = request.path_params["customer"]
             if (refused := archive.error(customer, query)) is not None:
-                return _reply(request, Raw(refused[1]), refused[0])
+                return Response(refused[1], refused[0], media_type=_ANSWER)
             rows, mask = archive.answer(customer, query, sim.now)
         except (gaql.GaqlError, msgspec.MsgspecError) as error:
-            return _reply(request, _refusal(error, stream), 400)
+            return _reply(_refusal(error, stream), 400)
         consumption = {"queryResourceConsumption": str(len(rows))}
         if not stream:
             start = int(asked.page_token or 0)
             page = _batch(rows[start : start + BATCH_ROWS], mask)
             more = {"nextPageToken": str(start + BATCH_ROWS)} if start + BATCH_ROWS < len(rows) else {}
-            return _reply(request, page | more | consumption)
+            return _reply(page | more | consumption)
         starts = range(0, len(rows), BATCH_ROWS) or range(1)
-        batches = [
-            _batch(rows[start : start + BATCH_ROWS], mask) | {"requestId": "replay"} for start in starts
-        ]
+        batches = [_batch(rows[at : at + BATCH_ROWS], mask) | {"requestId": "replay"} for at in starts]
         batches[-1] |= consumption
-        return _reply(request, batches)
-
-    def _reply(request: Request, value: Any, status: int = 200) -> Response:
-        sim.log_request(request, status)
-        return Response(msgspec.json.encode(value), status, media_type=_ANSWER)
+        return _reply(batches)
 
     return [
         Route("/oauth2/token", token, methods=["POST"]),
@@ -263,10 +271,17 @@ def _batch(rows: list[bytes], mask: str) -> dict[str, Any]:
     return ({"results": [Raw(row) for row in rows]} if rows else {}) | {"fieldMask": mask}
 
 
+def _reply(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type=_ANSWER)
+
+
 def _refusal(error: Exception, stream: bool) -> Any:
     code = {error.family: error.code} if isinstance(error, gaql.GaqlError) else {"requestError": "UNKNOWN"}
-    failure = {"@type": "type.googleapis.com/google.ads.googleads.v26.errors.GoogleAdsFailure",
-               "errors": [{"errorCode": code, "message": str(error)}], "requestId": "replay"}  # fmt: skip
-    body = {"error": {"code": 400, "message": "Request contains an invalid argument.", "status": "INVALID_ARGUMENT",
-                      "details": [failure]}}  # fmt: skip
+    failure = {
+        "@type": "type.googleapis.com/google.ads.googleads.v26.errors.GoogleAdsFailure",
+        "errors": [{"errorCode": code, "message": str(error)}],
+        "requestId": "replay",
+    }
+    message = "Request contains an invalid argument."
+    body = {"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT", "details": [failure]}}
     return [body] if stream else body

@@ -1,8 +1,8 @@
 """Graph API answers held in memory and served again: what `replay` and `ads_csv` share.
 
-An `Edge` is what one object lists under one name at one insights level (`act_1/ads`, `act_1/insights` at level
-ad). It holds recorded pages, which keep their cursors, and loose rows, which are cut into pages on demand. Rows are
-the bytes of their JSON and leave as they came.
+An `Edge` is what one object lists under one name at one insights level (`act_1/ads`, or `act_1/insights` at
+level ad). It holds recorded pages, which keep their cursors, and loose rows, which are cut into pages on
+demand. Rows are the bytes of their JSON and leave as they came.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from starlette.routing import Route
 ACCOUNT_LISTS = {"adaccounts", "owned_ad_accounts", "client_ad_accounts", "assigned_ad_accounts"}
 UNKNOWN_ZONE = "UTC"
 """The time zone given for an account whose own was not recorded: a reader can't place a day without one."""
+_ANSWER = "application/json; charset=UTF-8"
 _DEFAULT_LIMIT = 25
 _MAX_LIMIT = 500
 
@@ -57,7 +58,7 @@ class Page:
 
 @dataclass
 class Edge:
-    """What is listed: recorded pages in reading order, then loose rows. `error` answers if there is neither."""
+    """What is listed: recorded pages in reading order, then loose rows; `error` if there is neither."""
 
     pages: list[Page] = field(default_factory=list)
     loose: list[bytes] = field(default_factory=list)
@@ -130,7 +131,7 @@ class Edge:
 
 @dataclass
 class GraphArchive:
-    """Everything that is served: edges by (object, edge, level), single objects by id, and the accounts' ids."""
+    """Everything that is served: edges by (object, edge, level), single objects by id, accounts."""
 
     edges: dict[tuple[str, str, str], Edge] = field(default_factory=dict)
     nodes: dict[str, bytes] = field(default_factory=dict)
@@ -170,7 +171,7 @@ def complete_account(row: bytes, account: str | None = None) -> bytes:
 
 
 def extend(row: bytes, **fields: str) -> bytes:
-    """The JSON object `row` with those `fields` appended that it lacks; all that it has keeps its exact bytes."""
+    """The JSON object `row` with those `fields` appended that it lacks; what it has keeps its exact bytes."""
     known = msgspec.json.decode(row, type=dict[str, Raw])
     new = {name: value for name, value in fields.items() if name not in known}
     if not new:
@@ -196,107 +197,85 @@ def _cursor(start: int) -> str:
 
 
 def graph_routes(archive: GraphArchive, sim: Any) -> list[Route]:
-    """Routes under `/graph` that serve `archive`; `sim` is the running simulator (its `log_request` is called)."""
+    """Routes under `/graph` that serve `archive`; `sim` is the running simulator (its `now` is used)."""
     return [Route("/graph/{path:path}", GraphEndpoint(archive, sim).answer, methods=["GET", "POST"])]
 
 
 class GraphEndpoint:
     """The Graph API over a `GraphArchive`: lists, single objects, `ids=`, and async report runs.
 
-    Matches on method, path without version, level and cursor; of the parameters only the dates and `limit` matter.
+    Matches on method, path without version, level and cursor; else only the dates and `limit` matter.
     """
 
     def __init__(self, archive: GraphArchive, sim: Any) -> None:
+        """Serve `archive`; report runs are kept here."""
         self.archive, self.sim = archive, sim
         self.runs: dict[str, tuple[str, dict[str, str]]] = {}
         self.run_ids = itertools.count(700_000_000_000_001)
 
     async def answer(self, request: Request) -> Response:
         """Answer one call as the Graph API would."""
+        version, path = split_version(request.path_params["path"])
         params = dict(request.query_params)
         if request.method == "POST":
-            params |= body_params(await request.body())
-        version, path = split_version(request.path_params["path"])
-        response = self._answer(request, version, path, params)
-        self.sim.log_request(request, response.status_code)
-        return response
-
-    def _answer(self, request: Request, version: str, path: list[str], params: dict[str, str]) -> Response:
+            return self._start(path, params | body_params(await request.body()))
         base = f"{request.url.scheme}://{request.url.netloc}/graph{version}"
-        match request.method, path:
-            case "POST", [owner, "insights"]:
-                run = str(next(self.run_ids))
-                self.runs[run] = (owner, params)
-                return _json({"report_run_id": run})
-            case "GET", [owner, "insights"] if owner in self.runs:
-                account, asked = self.runs[owner]
-                return self._page(
-                    base, [owner], self.archive.edge(account, "insights", _level(asked)), params, asked
-                )
-            case "GET", [run] if run in self.runs:
-                return _json(self._status(run))
-            case "GET", ["me", name] if name in ACCOUNT_LISTS:
-                return self._page(base, path[:1], self.archive.account_list, params, name=name)
-            case "GET", [owner, name]:
-                level = _level(params) if name == "insights" else ""
-                edge = self.archive.edges.get((owner, name, level), Edge())
-                return self._page(base, path[:1], edge, params, name=name)
-            case "GET", [] if "ids" in params:
+        match path:
+            case [owner, name]:
+                return self._list(f"{base}/{owner}/{name}", owner, name, params)
+            case [] if "ids" in params:
                 found = {key: self._node(key) for key in params["ids"].split(",")}
                 return _json({key: Raw(node) for key, node in found.items() if node is not None})
-            case "GET", [name] if (owners := self._owners(name, params)) and name not in self.archive.nodes:
-                return self._keyed(base, name, owners, params)
-            case "GET", [key] if (node := self._node(key)) is not None:
-                return Response(node, media_type="application/json; charset=UTF-8")
-        return _unsupported(request.method.lower(), "/".join(path))
+            case [name] if name in {edge for _, edge, _ in self.archive.edges}:
+                return self._keyed(base, name, params)
+            case [key] if (node := self._node(key)) is not None:
+                return Response(node, media_type=_ANSWER)
+        return _unsupported("get", "/".join(path))
+
+    def _start(self, path: list[str], params: dict[str, str]) -> Response:
+        if path[1:] != ["insights"]:
+            return _unsupported("post", "/".join(path))
+        run = str(next(self.run_ids))
+        self.runs[run] = (path[0], params)
+        return _json({"report_run_id": run})
 
     def _node(self, key: str) -> bytes | None:
+        if key in self.runs:
+            return msgspec.json.encode(self._status(key))
         return self.archive.account(key) if key in self.archive.accounts else self.archive.nodes.get(key)
 
-    def _owners(self, name: str, params: dict[str, str]) -> list[str]:
-        held = [
-            owner for owner, edge, _ in self.archive.edges if edge == name and owner in self.archive.accounts
-        ]
-        return (
-            [key for key in params["ids"].split(",")]
-            if held and "ids" in params
-            else list(dict.fromkeys(held))
-        )
-
-    def _keyed(self, base: str, name: str, owners: list[str], params: dict[str, str]) -> Response:
-        level = _level(params) if name == "insights" else ""
+    def _keyed(self, base: str, name: str, params: dict[str, str]) -> Response:
         own = {key: value for key, value in params.items() if key != "ids"}
-        pages = {
-            owner: self._page(
-                base, [owner], self.archive.edges.get((owner, name, level), Edge()), own, name=name
-            )
-            for owner in owners
-        }
+        seen = (
+            owner for owner, edge, _ in self.archive.edges if edge == name and owner in self.archive.accounts
+        )
+        owners = params["ids"].split(",") if "ids" in params else dict.fromkeys(seen)
+        pages = {owner: self._list(f"{base}/{owner}/{name}", owner, name, own) for owner in owners}
         return _json({owner: Raw(bytes(page.body)) for owner, page in pages.items()})
 
-    def _page(
-        self, base: str, owner: list[str], edge: Edge, params: dict[str, str],
-        asked: dict[str, str] | None = None, name: str = "insights",
-    ) -> Response:  # fmt: skip
+    def _edge(self, owner: str, name: str, params: dict[str, str]) -> Edge:
+        if owner == "me" and name in ACCOUNT_LISTS:
+            return self.archive.account_list
+        level = (params.get("level") or "account") if name == "insights" else ""
+        return self.archive.edges.get((owner, name, level), Edge())
+
+    def _list(self, url: str, owner: str, name: str, params: dict[str, str]) -> Response:
+        """A page of what `owner` lists under `name`; of a report run, what its account lists."""
+        account, asked = self.runs.get(owner, (owner, params))
+        edge = self._edge(account, name, asked)
         if edge.error and not edge.pages and not edge.loose:
-            return Response(edge.error[1], edge.error[0], media_type="application/json; charset=UTF-8")
+            return Response(edge.error[1], edge.error[0], media_type=_ANSWER)
         try:
             limit = min(int(params.get("limit") or _DEFAULT_LIMIT), _MAX_LIMIT)
-            page, following = edge.read(
-                params.get("after"), limit, asked_dates(params if asked is None else asked)
-            )
-        except KeyError:
-            return _error(400, "(#100) Invalid parameter: the cursor is unknown", 100, None)
-        except (ValueError, msgspec.MsgspecError):
-            return _error(400, "(#100) Invalid parameter", 100, None)
+            page, following = edge.read(params.get("after"), limit, asked_dates(asked))
+        except (KeyError, ValueError, msgspec.MsgspecError) as error:
+            return _error(f"(#100) Invalid parameter: {error}", 100)
         if not page.rows and following is None:
             return _json({"data": [], **page.extras})
-        paging: dict[str, Any] = {
-            "cursors": {"before": page.cursor or "", "after": following or page.cursor or ""}
-        }
+        cursors = {"before": page.cursor or "", "after": following or page.cursor or ""}
+        paging: dict[str, Any] = {"cursors": cursors}
         if following is not None:
-            query = urlencode({**params, "after": following})
-            paging["next"] = f"{base}/{'/'.join([*owner, name])}?{query}"
+            paging["next"] = f"{url}?{urlencode({**params, 'after': following})}"
         return _json({"data": [Raw(row) for row in page.rows], "paging": paging, **page.extras})
 
     def _status(self, run: str) -> dict[str, Any]:
@@ -349,26 +328,20 @@ def asked_dates(params: dict[str, str]) -> list[Days]:
     return [msgspec.convert(given, Days)] if any(given.values()) else []
 
 
-def _level(params: dict[str, str]) -> str:
-    return params.get("level") or "account"
-
-
 def _json(value: Any) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json; charset=UTF-8")
+    return Response(msgspec.json.encode(value), media_type=_ANSWER)
 
 
 def _unsupported(method: str, key: str) -> Response:
     text = (
-        f"Unsupported {method} request. Object with ID '{key}' does not exist, cannot be loaded due to missing "
-        "permissions, or does not support this operation"
+        f"Unsupported {method} request. Object with ID '{key}' does not exist, cannot be loaded due to "
+        "missing permissions, or does not support this operation"
     )
-    return _error(400, text, 100, 33)
+    return _error(text, 100, 33)
 
 
-def _error(status: int, message: str, code: int, subcode: int | None) -> Response:
+def _error(message: str, code: int, subcode: int | None = None) -> Response:
     error = {"message": message, "type": "GraphMethodException", "code": code, "fbtrace_id": "replay"}
     if subcode is not None:
         error["error_subcode"] = subcode
-    return Response(
-        msgspec.json.encode({"error": error}), status, media_type="application/json; charset=UTF-8"
-    )
+    return Response(msgspec.json.encode({"error": error}), 400, media_type=_ANSWER)

@@ -1,10 +1,10 @@
 """Recorded exchanges served again instead of the business.
 
-A recording is a folder of `*.jsonl` files, one exchange `{method, url, status, body}` a line in any order; a POST may
-carry `request`, its body. `body` is the answer, as JSON or as a string of JSON.
+A recording is a folder of `*.jsonl` files, one exchange `{method, url, status, body}` a line in any order;
+a POST may carry `request`, its body. `body` is the answer, as JSON or as a string of JSON.
 
-Rows are served as the bytes that were recorded. What was never recorded gets the vendor's empty answer, and an account
-without a recorded time zone says UTC.
+Rows are served as the bytes that were recorded. What was never recorded gets the vendor's empty answer, and
+an account without a recorded time zone says UTC.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ _CURSORS = ("after", "before", "__paging_token", "pagingToken", "offset", "page"
 
 Signature = frozenset[tuple[str, str]]
 Cursor = tuple[tuple[str, str], ...]
+_Batch = tuple[str, str, list[bytes]]  # account, level, rows
 
 
 class Exchange(msgspec.Struct):
@@ -97,7 +98,7 @@ def read(folder: Path) -> list[Exchange]:
 
 
 def routes(folder: Path | str, sim: Any) -> list[Route]:
-    """Routes under `/graph`, `/googleads` and `/oauth2` that serve the recording in `folder` for the simulator `sim`."""
+    """Routes under `/graph`, `/googleads` and `/oauth2` that serve the recording in `folder`."""
     exchanges = read(Path(folder))
     graph = graph_archive(exchange for exchange in exchanges if not exchange.is_google)
     google = GoogleArchive()
@@ -143,7 +144,7 @@ class _Row(msgspec.Struct):
     def level(self) -> str:
         return next((level for level, name in _IDS.items() if getattr(self, name)), "account")
 
-    def key(self, level: str) -> tuple[Any, ...]:
+    def key(self, level: str) -> tuple[str | None, ...]:
         return (getattr(self, _IDS[level], None) if level in _IDS else None), self.date_start
 
 
@@ -176,7 +177,7 @@ def _request_params(exchange: Exchange) -> dict[str, str]:
 def _pages(
     archive: GraphArchive, exchange: Exchange, path: list[str], params: dict[str, str]
 ) -> Iterator[_Recorded]:
-    """The pages of edges in one GET, its single objects put into `archive`; an `ids=` answer holds one per object."""
+    """The pages of edges in one GET (an `ids=` answer holds several); single objects go into `archive`."""
     failed = exchange.status >= 400
     body = {} if failed else _object(exchange.answer)
     match path:
@@ -244,20 +245,22 @@ def _assemble(
             )
         edge.error = edge.error or next((page.error for page in pages if page.error), None)
     owners = _objects(recorded)
-    told: dict[tuple[str, str], set[tuple[Any, ...]]] = {}
-    for (owner, name, level), edge in list(archive.edges.items()):
+    reports: list[_Batch] = []
+    nested: list[_Batch] = []
+    for (owner, name, level), edge in archive.edges.items():
         account, own = runs.get(owner) or owners.get(owner) or (owner, None)
         if name in _LEVELS:
-            nested: dict[str, list[bytes]] = defaultdict(list)
+            below: dict[str, list[bytes]] = defaultdict(list)
             for row in edge.rows():
                 for depth, insight in _nested(name, row):
-                    nested[depth].append(insight)
-            for depth, rows in nested.items():
-                _lift(archive, told, account, depth, rows)
+                    below[depth].append(insight)
+            nested += [(account, depth, rows) for depth, rows in below.items()]
         elif name == "insights" and not owner.startswith("act_") and (rows := list(edge.rows())):
             first = msgspec.json.decode(rows[0], type=_Row)
             account = account if account != owner else f"act_{first.account_id}"
-            _lift(archive, told, account, level if level != "account" else own or first.level, rows)
+            reports.append((account, level if level != "account" else own or first.level, rows))
+    _lift(archive, reports)
+    _lift(archive, nested)
 
 
 def _objects(recorded: list[_Recorded]) -> dict[str, tuple[str, str | None]]:
@@ -272,10 +275,10 @@ def _objects(recorded: list[_Recorded]) -> dict[str, tuple[str, str | None]]:
 
 
 def _chains(pages: list[_Recorded]) -> list[list[_Recorded]]:
-    """Pages in reading order, linked by their recorded `paging.next`; first those that start without a cursor.
+    """Pages in reading order, linked by their recorded `paging.next`; those without a cursor first.
 
-    A link leads to the page that was recorded for exactly that call, else to the only one with that cursor. A page that
-    nothing leads to starts a chain of its own, so none is lost.
+    A link leads to the page that was recorded for exactly that call, else to the only one with that cursor. A
+    page that nothing leads to starts a chain of its own, so none is lost.
     """
     exact: dict[tuple[Signature, Cursor], _Recorded] = {}
     loose: dict[Cursor, list[_Recorded]] = defaultdict(list)
@@ -300,13 +303,15 @@ def _chains(pages: list[_Recorded]) -> list[list[_Recorded]]:
                 links[id(page)] = target
     targets = {id(page) for page in links.values()}
     order = sorted(exact.values(), key=lambda page: (id(page) in targets, bool(page.cursor)))
-    chains, visited = [], set()
+    chains: list[list[_Recorded]] = []
+    visited: set[int] = set()
     for head in order:
-        chain, page = [], head
-        while page is not None and id(page) not in visited:
-            visited.add(id(page))
-            chain.append(page)
-            page = links.get(id(page))
+        chain: list[_Recorded] = []
+        at: _Recorded | None = head
+        while at is not None and id(at) not in visited:
+            visited.add(id(at))
+            chain.append(at)
+            at = links.get(id(at))
         if chain:
             chains.append(chain)
     return chains
@@ -330,16 +335,16 @@ def _nested(name: str, row: bytes) -> Iterator[tuple[str, bytes]]:
                     yield from _nested(child, item)
 
 
-def _lift(
-    archive: GraphArchive, told: dict[tuple[str, str], set[tuple[Any, ...]]], account: str, level: str, rows: list[bytes]
-) -> None:  # fmt: skip
-    """Add rows to the account's insights, without those whose object and day the account itself reported."""
-    archive.accounts.setdefault(account, None)
-    edge = archive.edge(account, "insights", level)
-    if (account, level) not in told:
-        told[account, level] = {_key(row, level) for row in edge.rows()}
-    edge.add_loose(row for row in rows if _key(row, level) not in told[account, level])
+def _lift(archive: GraphArchive, batches: Iterable[_Batch]) -> None:
+    """Add rows to their accounts' insights, but none whose object and day are there from a better source."""
+    told: dict[tuple[str, str], set[tuple[str | None, ...]]] = {}
+    for account, level, rows in batches:
+        archive.accounts.setdefault(account, None)
+        edge = archive.edge(account, "insights", level)
+        if (account, level) not in told:
+            told[account, level] = {_key(row, level) for row in edge.rows()}
+        edge.add_loose(row for row in rows if _key(row, level) not in told[account, level])
 
 
-def _key(row: bytes, level: str) -> tuple[Any, ...]:
+def _key(row: bytes, level: str) -> tuple[str | None, ...]:
     return msgspec.json.decode(row, type=_Row).key(level)

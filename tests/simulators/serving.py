@@ -17,7 +17,9 @@ from starlette.routing import BaseRoute
 @contextmanager
 def serve(routes: Sequence[BaseRoute]) -> Iterator[httpx.Client]:
     """A client whose base URL is a server of `routes`."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    # asyncio switches off the 40 ms of Nagle's algorithm only where the protocol is named
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(Starlette(routes=routes), log_level="warning", lifespan="off", ws="none")
     )

@@ -286,7 +286,7 @@ def test_recorded_accounts_and_refusals_are_kept(write: Write) -> None:
 
 
 def test_exact_text_survives(tmp_path: Path) -> None:
-    row = rb'{"id": "9007199254740993", "n": 1e-7, "z":0.10, "t": "\u0000\ud83d\ude00 \/", "deep": { "a" :[ 1 ] } }'
+    row = rb'{"id": "9007199254740993", "n":1e-7, "z":0.10,"t": "\u0000\ud83d\ude00 \/", "deep": { "a" :[ 1 ]}}'
     line = (
         b'{"method":"GET","url":"https://graph.facebook.com/act_5/ads","status":200,"body":{"data":['
         + row
@@ -307,7 +307,10 @@ def test_a_bad_recording_is_named(tmp_path: Path) -> None:
 
 # --- Google ---
 
-DAY = "SELECT campaign.id, metrics.clicks, segments.date FROM campaign WHERE segments.date BETWEEN '{}' AND '{}'"
+DAY = (
+    "SELECT campaign.id, metrics.clicks, segments.date FROM campaign "
+    "WHERE segments.date BETWEEN '{}' AND '{}'"
+)
 ACTION = DAY.replace("metrics.clicks", "segments.conversion_action, metrics.conversions")
 
 
@@ -333,8 +336,10 @@ def stream(client: httpx.Client, customer: str, query: str) -> list[Any]:
 def test_google_streams_are_matched_on_what_the_query_is(write: Write) -> None:
     days = [google_row("2026-01-01", clicks="1"), google_row("2026-02-01", clicks="2")]
     actions = [google_row("2026-01-01", conversions=0.5)]
-    campaign = {"campaign": {"resourceName": "customers/1/campaigns/2", "id": "2", "name": "x"},
-                "customer": {"resourceName": "customers/1", "timeZone": "Asia/Kolkata", "currencyCode": "INR"}}  # fmt: skip
+    campaign = {
+        "campaign": {"resourceName": "customers/1/campaigns/2", "id": "2", "name": "x"},
+        "customer": {"resourceName": "customers/1", "timeZone": "Asia/Kolkata", "currencyCode": "INR"},
+    }
     mask = "campaign.id,segments.conversionAction,metrics.conversions,segments.date"
     client = write(
         google_call(
@@ -357,8 +362,10 @@ def test_google_streams_are_matched_on_what_the_query_is(write: Write) -> None:
         for row in stream(client, "99", "SELECT customer_client.id FROM customer_client")
     ]
     assert [(c["id"], c["level"], c["manager"], c["timeZone"], c.get("currencyCode")) for c in clients] == [
-        ("99", "0", True, "UTC", None), ("1", "1", False, "Asia/Kolkata", "INR"), ("2", "1", False, "UTC", None),
-    ]  # fmt: skip
+        ("99", "0", True, "UTC", None),
+        ("1", "1", False, "Asia/Kolkata", "INR"),
+        ("2", "1", False, "UTC", None),
+    ]
     listed = client.get("/googleads/v26/customers:listAccessibleCustomers").json()
     assert listed == {"resourceNames": ["customers/1", "customers/2"]}
 
