@@ -489,7 +489,10 @@ class Business:
         self.seed, self.first_day, self.days, self.scale = seed, first_day, days, scale
         self._accounts = {platform: self._make_accounts(platform) for platform in _ACCOUNTS}
         self._books: dict[tuple[Platform, str], Book] = {}
-        self._unit_cache = lru_cache(maxsize=128)(self._compute_units)
+        # about 5.5 kB of figures per account-day at scale 1; keep the cache near 200 MB
+        self._unit_cache = lru_cache(maxsize=max(4, min(4096, int(36_000 / scale))))(self._compute_units)
+        self._entity_cache = lru_cache(maxsize=16)(self._by_id)
+        self._state_cache = lru_cache(maxsize=8)(lambda account, hours: States(self.book(account), hours))
 
     # ---- accounts and entities
     def accounts(self, platform: Platform) -> list[Account]:
@@ -508,7 +511,7 @@ class Business:
         if account.is_manager:
             return []
         book, now = self.book(account), _local_hours(account, as_of)
-        states = _States(book, now)
+        states = self._state_cache(book.account, now)
         alive = np.flatnonzero(states.campaign_created <= now)
         google = account.platform == "google_ads"
         out = []
@@ -545,7 +548,7 @@ class Business:
         if account.is_manager:
             return []
         book, now = self.book(account), _local_hours(account, as_of)
-        states = _States(book, now)
+        states = self._state_cache(book.account, now)
         google = account.platform == "google_ads"
         shown = (states.group_created <= now) & book.campaign_has_ads[book.group_campaign]
         out = []
@@ -575,7 +578,7 @@ class Business:
         if account.is_manager:
             return []
         book, now = self.book(account), _local_hours(account, as_of)
-        states = _States(book, now)
+        states = self._state_cache(book.account, now)
         google = account.platform == "google_ads"
         shown = (states.ad_created <= now) & book.campaign_has_ads[book.ad_campaign]
         out = []
@@ -607,7 +610,7 @@ class Business:
         if account.is_manager or account.platform != "google_ads":
             return []
         book, now = self.book(account), _local_hours(account, as_of)
-        states = _States(book, now)
+        states = self._state_cache(book.account, now)
         out = []
         for at in np.flatnonzero(states.group_created <= now).tolist():
             if book.kinds[int(book.campaign_kind[int(book.group_campaign[at])])] != "SEARCH":
@@ -751,6 +754,19 @@ class Business:
         age = (as_of.astimezone(account.zone).date() - day).days
         limit = META_SETTLED_DAYS if account.platform == "facebook_ads" else GOOGLE_SETTLED_DAYS
         return Totals(account.id, day, total, returned, hidden, campaigns, rows, age >= limit)
+
+    def by_id(self, account: Account, kind: str, as_of: datetime) -> dict[str, Any]:
+        """Entities as of an instant by id; `kind` is campaign, adset or ad. Kept while the account's hour lasts."""
+        return self._entity_cache(account, kind, _local_hours(account, as_of))
+
+    def _by_id(self, account: Account, kind: str, hours: int) -> dict[str, Any]:
+        as_of = _instant(account, hours)
+        listed: list[Any] = {"campaign": self.campaigns, "adset": self.ad_groups, "ad": self.ads}[kind](account, as_of)
+        return {one.id: one for one in listed}
+
+    def states(self, account: Account, as_of: datetime) -> States:
+        """Statuses and versions of the account's whole book as of an instant."""
+        return self._state_cache(account, _local_hours(account, as_of))
 
     # ---- how it is made
     def book(self, account: Account) -> Book:
@@ -1136,10 +1152,11 @@ def _unpaused(book: Book, d: int) -> npt.NDArray[np.bool_]:
     return ~(whole_day(book.ad_key, 4) | campaigns[book.ad_campaign] | groups[book.ad_group])
 
 
-class _States:
-    """Statuses, names' and budgets' versions of all entities of a book at one hour."""
+class States:
+    """Statuses, names' and budgets' versions of all entities of a book at one hour, as columns like the book's."""
 
     def __init__(self, book: Book, now: int) -> None:
+        """`now` in whole hours of the account's wall clock."""
         google = book.account.platform == "google_ads"
         active = "ENABLED" if google else "ACTIVE"
         gone = ("PAUSED", "REMOVED", "REMOVED") if google else ("PAUSED", "ARCHIVED", "DELETED")
