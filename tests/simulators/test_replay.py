@@ -286,7 +286,7 @@ def test_recorded_accounts_and_refusals_are_kept(write: Write) -> None:
 
 
 def test_exact_text_survives(tmp_path: Path) -> None:
-    row = rb'{"id": "9007199254740993", "n":1e-7, "z":0.10,"t": "\u0000\ud83d\ude00 \/", "deep": { "a" :[ 1 ]}}'
+    row = rb'{"id": "9007199254740993", "n":1e-7, "z":0.10,"t":"\u0000\ud83d\ude00 \/","deep":{ "a" :[ 1 ]}}'
     line = (
         b'{"method":"GET","url":"https://graph.facebook.com/act_5/ads","status":200,"body":{"data":['
         + row
