@@ -329,11 +329,13 @@ _CONVERSION_ACTIONS = (
     ("Phone call", "PHONE_CALL_LEAD", True, 30),
     ("Page view", "PAGE_VIEW", False, 1),
 )
+META_PURCHASES = ("purchase", "omni_purchase", "offsite_conversion.fb_pixel_purchase")
+"""The same purchases under three names."""
+META_LEADS = ("lead", "offsite_conversion.fb_pixel_lead")
 ACTION_WINDOWS = ("1d_click", "7d_click", "28d_click", "1d_view")
 
 _COMMON = ("impressions", "clicks", "link_clicks", "spend", "reach")
-_META = ("reactions", "likes", "landings",
-         "p1", "p7", "p28", "pv", "pm1", "pm7", "pm28", "pmv", "l1", "l7", "l28", "lv")  # fmt: skip
+_META = ("reactions", "likes",          "p1", "p7", "p28", "pv", "pm1", "pm7", "pm28", "pmv", "l1", "l7", "l28", "lv")  # fmt: skip
 _GOOGLE = (
     "view_through",
     *(f"{what}{n}" for n in range(len(_CONVERSION_ACTIONS)) for what in ("conv", "value")),
@@ -406,8 +408,8 @@ class Book:
             "level": tier * (0.6 + (level * 5 % 1)),
             "ctr": 0.004 + 0.03 * ctr,
             "cpm": (250 + 1100 * cpm) * price,
-            "buy": 0.01 + 0.06 * buy,
-            "lead": np.where(lead < 0.4, 0.03, 0.0),
+            "buy": 0.002 + 0.02 * buy,
+            "lead": np.where(lead < 0.4, 0.015, 0.0),
             "basket": (2500 + 9000 * basket) * price,
         }
 
@@ -761,7 +763,9 @@ class Business:
 
     def _by_id(self, account: Account, kind: str, hours: int) -> dict[str, Any]:
         as_of = _instant(account, hours)
-        listed: list[Any] = {"campaign": self.campaigns, "adset": self.ad_groups, "ad": self.ads}[kind](account, as_of)
+        listed: list[Any] = {"campaign": self.campaigns, "adset": self.ad_groups, "ad": self.ads}[kind](
+            account, as_of
+        )
         return {one.id: one for one in listed}
 
     def states(self, account: Account, as_of: datetime) -> States:
@@ -1011,8 +1015,7 @@ def _meta_matrix(
     b0, b1, b2 = _three(bits[4])
     c0, c1, c2 = _three(bits[5])
     col["reactions"] = _floor(col["impressions"] * 0.002 + a0 * (col["impressions"] > 0))
-    col["likes"] = _floor(col["impressions"] * 0.0004 + a1 * 0.9 * (col["impressions"] > 0))
-    col["landings"] = _floor(clicks * 0.85)
+    col["likes"] = _floor(col["impressions"] * 0.0001 + a1 * 0.6 * (col["impressions"] > 0))
     # a purchase is dated by the purchase, so it also falls on days on which nothing is shown
     stray = ~col["delivers"] & (a2 < 0.04) & (age * 24 + hour >= 12)
     ripe = {1: min(1.0, (age + 1) / 2) * over, 7: min(1.0, (age + 1) / 8) * over, 28: min(1.0, age / 28)}
@@ -1022,9 +1025,9 @@ def _meta_matrix(
     ):
         some = clicks > 0
         final = {
-            1: _floor(clicks * click_rate + draw[0] * some * 0.9),
-            7: _floor(clicks * click_rate * 0.5 + draw[1] * some * 0.6) + (stray if kind == "p" else 0),
-            28: _floor(clicks * click_rate * 0.4 + draw[2] * some * 0.7),
+            1: _floor(clicks * click_rate + draw[0] * some * 0.35),
+            7: _floor(clicks * click_rate * 0.5 + draw[1] * some * 0.25) + (stray if kind == "p" else 0),
+            28: _floor(clicks * click_rate * 0.4 + draw[2] * some * 0.25),
         }
         for window in (1, 7, 28):
             col[f"{kind}{window}"] = _floor(
@@ -1080,16 +1083,12 @@ def meta_actions(
     lead = (column["l1"], column["l7"], column["l28"], column["lv"])
     every = {
         "link_click": ((clicks, 0, 0, 0), none),
-        "landing_page_view": ((column["landings"], 0, 0, 0), none),
         "post_reaction": ((column["reactions"], 0, 0, 0), none),
         "like": ((column["likes"], 0, 0, 0), none),
         "post_engagement": ((post, 0, 0, 0), none),
         "page_engagement": ((post + column["likes"], 0, 0, 0), none),
-        "purchase": (purchase, money),
-        "omni_purchase": (purchase, money),
-        "offsite_conversion.fb_pixel_purchase": (purchase, money),
-        "lead": (lead, none),
-        "offsite_conversion.fb_pixel_lead": (lead, none),
+        **dict.fromkeys(META_PURCHASES, (purchase, money)),
+        **dict.fromkeys(META_LEADS, (lead, none)),
     }
     return {action: parts for action, parts in every.items() if any(parts[0])}
 

@@ -444,7 +444,7 @@ class Graph:
         if cursor:
             paging["previous"] = self._link(version, parts, params, {"before": _insights_cursor(cursor)})
         self._break_off(cursor, account, resource)
-        return self._page([row.encode() for row in rows], paging, b"", account, resource)
+        return self._page([",".join(rows).encode()] if rows else [], paging, b"", account, resource)
 
     def _start_run(self, query: Query) -> Answer:
         self._runs_made += 1

@@ -18,6 +18,8 @@ import numpy.typing as npt
 from simulators.business import (
     ACTION_WINDOWS,
     COLUMNS,
+    META_LEADS,
+    META_PURCHASES,
     Account,
     Book,
     Business,
@@ -347,15 +349,16 @@ class Insights:
         book, entity = table.book, table.entity[part]
         col = dict(zip(COLUMNS["facebook_ads"], table.matrix[:, part].tolist(), strict=True))
         row = _Row(self._business, query, book, entity, col, len(entity))
-        names = [name for name in query.fields if name in FIELDS and name not in ("date_start", "date_stop")]
-        fragments = [dress.column(name, FIELDS[name](row)) for name in names if dress.keeps(name)]
-        dates = f'"date_start":"{table.since}","date_stop":"{table.until}"{dress.extra}'
-        if not fragments:
-            return [f"{{{dates}}}"] * len(entity)
-        return [
-            f"{{{','.join(filter(None, cells))},{dates}}}" if any(cells) else f"{{{dates}}}"
-            for cells in zip(*fragments, strict=True)
-        ]
+        same, cells = f'"date_start":"{table.since}","date_stop":"{table.until}"{dress.extra}', []
+        for name in query.fields:
+            if name in ("date_start", "date_stop") or name not in FIELDS or not dress.keeps(name):
+                continue
+            if name in CONSTANT:
+                same = f"{dress.column(name, FIELDS[name](row))[0]},{same}"
+            else:
+                cells.append(dress.column(name, FIELDS[name](row)))
+        rows = [",".join(filter(None, each)) for each in zip(*cells, strict=True)] or [""] * row.count
+        return [f"{{{own},{same}}}" if own else f"{{{same}}}" for own in rows]
 
 
 @dataclass(frozen=True)
@@ -458,8 +461,10 @@ def _from_object(name: str, kind: str, get: Callable[[Any], str]) -> Callable[[_
 
 
 def _constant(name: str, get: Callable[[Account], str]) -> Callable[[_Row], list[str]]:
+    """One cell for all rows of an account."""
+
     def cells(row: _Row) -> list[str]:
-        return [f'"{name}":{msgspec.json.encode(get(row.query.account)).decode()}'] * row.count
+        return [f'"{name}":{msgspec.json.encode(get(row.query.account)).decode()}']
 
     return cells
 
@@ -496,54 +501,51 @@ def _ratio(
     return cells
 
 
-_PURCHASES = ("purchase", "omni_purchase", "offsite_conversion.fb_pixel_purchase")
-_LEADS = ("lead", "offsite_conversion.fb_pixel_lead")
+_PURCHASES = tuple(f'{{"action_type":"{kind}"' for kind in META_PURCHASES)
+_LEADS = tuple(f'{{"action_type":"{kind}"' for kind in META_LEADS)
+
+
+class _Texts(dict[Any, str]):
+    """Texts by value, each made once per page: most rows of a page have small and equal counts."""
+
+    def __init__(self, make: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: Any) -> str:
+        text = self[key] = self._make(key)
+        return text
 
 
 def _actions(row: _Row) -> list[str]:
-    """Every action type of each row that has any; equal values share their text, as most of a page is this."""
+    """Every action type of each row that has any; in no stable order, as on the real platform."""
     col, windows = row.col, row.query.windows
-    click_tail = _click_tail(windows)
-    names = (
-        "link_clicks",
-        "landings",
-        "reactions",
-        "likes",
-        *(f"{k}{w}" for k in "pl" for w in (1, 7, 28, "v")),
-    )
+    at_once = _Texts(lambda value: _at_once(value, windows))
+    windowed = _Texts(lambda counts: _windowed(counts, windows, str))
+    purchases = zip(*(col[name] for name in ("p1", "p7", "p28", "pv")), strict=True)
+    leads = zip(*(col[name] for name in ("l1", "l7", "l28", "lv")), strict=True)
     out = []
-    for at, (click, landing, reaction, like, *rest) in enumerate(
-        zip(*(col[name] for name in names), strict=True)
+    for click, reaction, like, bought, led in zip(
+        col["link_clicks"], col["reactions"], col["likes"], purchases, leads, strict=True
     ):
         parts = []
         if click:
-            parts.append('{"action_type":"link_click"' + click_tail % ((click,) * click_tail.count("%d")))
-        if landing:
-            parts.append(
-                '{"action_type":"landing_page_view"' + click_tail % ((landing,) * click_tail.count("%d"))
-            )
+            parts.append('{"action_type":"link_click"' + at_once[click])
         if reaction:
-            parts.append(
-                '{"action_type":"post_reaction"' + click_tail % ((reaction,) * click_tail.count("%d"))
-            )
+            parts.append('{"action_type":"post_reaction"' + at_once[reaction])
         if like:
-            parts.append('{"action_type":"like"' + click_tail % ((like,) * click_tail.count("%d")))
-        post = click + reaction
-        if post:
-            parts.append('{"action_type":"post_engagement"' + click_tail % ((post,) * click_tail.count("%d")))
-        if post + like:
-            every = post + like
-            parts.append(
-                '{"action_type":"page_engagement"' + click_tail % ((every,) * click_tail.count("%d"))
-            )
-        for kinds, counts in ((_PURCHASES, rest[:4]), (_LEADS, rest[4:])):
-            if any(counts):
-                tail = _windowed(counts, windows, str)
-                parts.extend(f'{{"action_type":"{kind}"{tail}' for kind in kinds if tail)
-        if len(parts) > 1:
-            turn = (at + click) % len(parts)
+            parts.append('{"action_type":"like"' + at_once[like])
+        if post := click + reaction:
+            parts.append('{"action_type":"post_engagement"' + at_once[post])
+        if every := post + like:
+            parts.append('{"action_type":"page_engagement"' + at_once[every])
+        if tail := windowed[bought]:
+            parts += [head + tail for head in _PURCHASES]
+        if tail := windowed[led]:
+            parts += [head + tail for head in _LEADS]
+        if turn := every % 3:
             parts = parts[turn:] + parts[:turn]
-        out.append(f'"actions":[{",".join(parts)}]' if parts else "")
+        out.append('"actions":[' + ",".join(parts) + "]" if parts else "")
     return out
 
 
@@ -552,15 +554,15 @@ def _action_values(row: _Row) -> list[str]:
     out = []
     for counts in zip(*(row.col[name] for name in ("pm1", "pm7", "pm28", "pmv")), strict=True):
         tail = _windowed(counts, windows, lambda minor: _money(minor, per_unit)) if any(counts) else ""
-        parts = [f'{{"action_type":"{kind}"{tail}' for kind in _PURCHASES if tail]
+        parts = [head + tail for head in _PURCHASES] if tail else []
         out.append(f'"action_values":[{",".join(parts)}]' if parts else "")
     return out
 
 
-def _click_tail(windows: tuple[str, ...]) -> str:
-    """Clicks and reactions count at once: every click window says the same, a view window nothing."""
-    keys = "".join(f',"{window}":"%d"' for window in windows if window.endswith("click"))
-    return f',"value":"%d"{keys}}}'
+def _at_once(value: int, windows: tuple[str, ...]) -> str:
+    """The end of an element for clicks and reactions: every click window says the same, a view window nothing."""
+    keys = "".join(f',"{window}":"{value}"' for window in windows if window.endswith("click"))
+    return f',"value":"{value}"{keys}}}'
 
 
 def _windowed(counts: Any, windows: tuple[str, ...], write: Callable[[int], str]) -> str:
@@ -602,6 +604,8 @@ FIELDS: dict[str, Callable[[_Row], list[str]]] = {
     "date_start": lambda row: [""] * row.count,
     "date_stop": lambda row: [""] * row.count,
 }
+CONSTANT = {"account_id", "account_name", "account_currency", "buying_type", "attribution_setting"}
+"""Fields that every row of an account says alike: one cell, not one per row."""
 for _name, _get in (("created_time", "created_at"), ("updated_time", "updated_at")):
     # the object's own dates, without a time of day (as recorded); written for the level's own object only
     FIELDS[_name] = lambda row, name=_name, get=_get: (
