@@ -1,0 +1,273 @@
+"""Lists that come in pages, windows that must be cut, report jobs that must be waited for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from hashlib import blake2b
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from loaders._core.declare import Account, Reader, Window
+from loaders._core.errors import BadBody, GaveUp, Lost, TooLarge, VendorError
+from loaders._core.http import Classify, Http, Query, decode
+from loaders._core.stream import Spool
+
+logger = logging.getLogger(__name__)
+
+Path = tuple[str, ...]
+
+
+@dataclass
+class Api:
+    """What the readers of a source work with; a context manager.
+
+    Attributes:
+        listed: the documents of the account list, kept for its raw table.
+    """
+
+    settings: Any
+    http: Http
+    listed: list[bytes] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, settings: Any, classify: Classify, **options: Any) -> Api:
+        """The api of a source: ``base_url``, version and deadline from its settings, the rest as for ``Http``."""
+        base = f"{settings.base_url.rstrip('/')}/{settings.api_version}"
+        return cls(settings, Http(base, classify, deadline_seconds=settings.deadline_seconds, **options))
+
+    def __enter__(self) -> Api:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.http.close()
+
+
+def listed(api: Api, account: Account, window: Window | None) -> Iterator[bytes]:
+    """Reader of the account list as ``accounts`` has read it."""
+    return iter(api.listed)
+
+
+Part = Callable[[Api, Account, Any, int], Iterator[bytes]]
+
+
+def in_parts(read: Part, limit: int = 1, longest: int = 31) -> Reader:
+    """A reader that asks for windows of at most ``longest`` days, and smaller parts of what is too large.
+
+    Args:
+        read: (api, account, window or None, records a page) -> documents; raises ``TooLarge``.
+        limit: records a page to begin with.
+    """
+
+    def reader(api: Api, account: Account, window: Window | None) -> Iterator[bytes]:
+        for part in cut(window, longest) if window else [None]:
+            yield from halve(partial(read, api, account), part, limit)
+
+    return reader
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Lists in pages, each with a link to the next one.
+
+    Attributes:
+        records, link: where in a page its records and the link to the next page stand.
+        readings: how often a list is begun before giving up.
+    """
+
+    records: Path
+    link: Path
+    readings: int = 3
+
+    def pages(
+        self, http: Http, path: str, query: Query, *, classify: Classify | None = None
+    ) -> Iterator[bytes]:
+        """All pages of a list, given when it is complete.
+
+        The list ends where the link is absent: an empty or short page does not end it. A page that comes
+        twice (same link, or the same records again) means that another one may be missing, so the list is
+        read from its beginning again.
+
+        Raises:
+            BadBody: a page without a list of records, or pages that keep coming twice.
+            AdstarError: as the client raises.
+        """
+        first = f"{path}?{urlencode(query)}"
+        for reading in range(1, self.readings + 1):
+            try:
+                pages = Spool(self._once(http, first, classify))
+            except _Twice as error:
+                if reading == self.readings:
+                    raise BadBody(f"{error} in each of {reading} readings of the list", where=path) from None
+                logger.warning("%s: %s; the list is read again from its first page", path, error)
+            else:
+                with pages:
+                    yield from pages
+                return
+
+    def _once(self, http: Http, first: str, classify: Classify | None) -> Iterator[bytes]:
+        links, contents = set[str](), set[bytes]()
+        following: str | None = first
+        while following:
+            if following in links:
+                raise _Twice("a link to the next page came twice")
+            links.add(following)
+            body = http.fetch("GET", following, classify=classify)
+            members = decode(body, dict[str, msgspec.Raw])
+            records = _inside(members, self.records)
+            if records is None or not records.startswith(b"["):
+                raise BadBody(
+                    f"the page has no list {'.'.join(self.records)!r}", where=first.partition("?")[0]
+                )
+            content = blake2b(records, digest_size=16).digest()
+            if len(records) > 2 and content in contents:
+                raise _Twice("the records of a page came twice")
+            contents.add(content)
+            yield body
+            link = _inside(members, self.link)
+            following = msgspec.json.decode(link, type=str | None) if link else None
+
+
+class _Twice(Exception):
+    pass
+
+
+def _inside(members: dict[str, msgspec.Raw], path: Path) -> bytes | None:
+    """The bytes of a nested member; None where there is none."""
+    raw = members.get(path[0])
+    if raw is None or len(path) == 1:
+        return None if raw is None else bytes(raw)
+    return _inside(msgspec.json.decode(raw, type=dict[str, msgspec.Raw] | None) or {}, path[1:])
+
+
+def days(window: Window) -> int:
+    """Number of days of a window."""
+    return (window.until - window.since).days + 1
+
+
+def cut(window: Window, longest: int) -> Iterator[Window]:
+    """The window as consecutive windows of at most ``longest`` days."""
+    since = window.since
+    while since <= window.until:
+        until = min(since + timedelta(days=longest - 1), window.until)
+        yield Window(since, until)
+        since = until + timedelta(days=1)
+
+
+def halve(read: Callable[[Any, int], Iterator[bytes]], window: Window | None, limit: int) -> Iterator[bytes]:
+    """Read a window, in halves whenever it is too large: fewer days first, shorter pages on a single day.
+
+    Nothing of a reading is given before it is complete, so a part read again is never given twice.
+
+    Args:
+        read: (window, records a page) -> documents; raises ``TooLarge``.
+        window: None for entities: only pages become shorter.
+        limit: records a page at the start.
+
+    Raises:
+        TooLarge: one day at one record a page is still too much.
+        AdstarError: from ``read``.
+    """
+    smaller: list[tuple[Window | None, int]]
+    try:
+        documents = Spool(read(window, limit))
+    except TooLarge as error:
+        if window and (n := days(window)) > 1:
+            smaller = [(half, limit) for half in cut(window, (n + 1) // 2)]
+        elif limit > 1:
+            smaller = [(window, limit // 2)]
+        else:
+            raise
+        logger.warning("%s; asked again in smaller parts", error)
+    else:
+        with documents:
+            yield from documents
+        return
+    for part, size in smaller:
+        yield from halve(read, part, size)
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Reports that the vendor makes in the background: ordered, watched, then read like a list.
+
+    A job without progress for a quarter of the client's deadline counts as failed.
+
+    Attributes:
+        listing: reads the pages of a finished report.
+        job: member of the answer to an order that holds the job's id; the id is also its address.
+        state, progress: members of the job's status; progress is only compared for change.
+        done, failed: the states that end the wait; nothing else does, 100 % is not done.
+        result: address of the pages, below the job's.
+        classify: judges answers about a job; ``Lost`` if the vendor does not know it.
+        orders: how often a report is ordered.
+    """
+
+    listing: Listing
+    job: str
+    state: str
+    progress: str
+    done: str
+    failed: tuple[str, ...]
+    result: str
+    classify: Classify
+    orders: int = 2
+
+    def pages(self, http: Http, path: str, order: Query, paging: Query) -> Iterator[bytes]:
+        """The pages of the report ordered by POST at ``path`` with the form ``order``.
+
+        A job that failed, was forgotten or has stalled is ordered anew; if that does not help, the report
+        counts as too large.
+
+        Raises:
+            TooLarge: every order failed.
+            GaveUp: not done at the client's deadline.
+            AdstarError: as the client raises.
+        """
+        deadline = http.clock() + http.deadline_seconds
+        for _ in range(self.orders):
+            job = decode(http.fetch("POST", path, form=order), dict[str, Any]).get(self.job)
+            if not job:
+                raise VendorError(f"the answer to the order of a report has no {self.job}", where=path)
+            if not self._done(http, str(job), deadline):
+                continue
+            try:
+                pages = Spool(
+                    self.listing.pages(http, f"{job}/{self.result}", paging, classify=self.classify)
+                )
+            except Lost:
+                logger.warning("%s: report job %s was forgotten while it was read", path, job)
+                continue
+            with pages:
+                yield from pages
+            return
+        raise TooLarge(f"the report job failed {self.orders} times", where=path)
+
+    def _done(self, http: Http, job: str, deadline: float) -> bool:
+        pause, moved = 0.5, http.clock()
+        last: tuple[Any, Any] = (None, None)
+        while True:
+            try:
+                status = decode(http.fetch("GET", job, classify=self.classify), dict[str, Any])
+            except Lost:
+                status = {}  # right after the order that is only a race; if it stays, patience ends it
+            state = status.get(self.state)
+            if state == self.done:
+                return True
+            if (state, status.get(self.progress)) != last:
+                last, moved = (state, status.get(self.progress)), http.clock()
+            if state in self.failed or http.clock() - moved > http.deadline_seconds / 4:
+                logger.warning("report job %s has failed or stalled (%s, %s)", job, *last)
+                return False
+            if http.clock() + pause > deadline:
+                raise GaveUp(f"report job {job} is not done at the deadline ({last[0]}, {last[1]})")
+            http.sleep(pause)
+            pause = min(pause * 1.5, 30.0)

@@ -1,0 +1,184 @@
+"""Google Ads: REST v26, ``searchStream`` (https://developers.google.com/google-ads/api/rest/overview).
+
+A query is one operation of the daily quota whatever it returns, so reports are asked for by month. No query
+filters on status: REMOVED objects keep their figures. Campaign days are read beside ad days because
+Performance Max and Smart campaigns have no ad rows; conversions by action need a query of their own, as
+their segments exclude clicks and cost. Managers, cancelled and closed customers are not read (they have no figures, or
+Google refuses them) unless asked for by id; hidden ones are: hiding concerns Google's own screens only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import field, replace
+from datetime import date
+from typing import Any
+
+from dlt.common.configuration import configspec
+from dlt.common.typing import TSecretStrValue
+
+from loaders._core import errors
+from loaders._core.declare import Account, Clock, Loader, Resource, Settings, Window
+from loaders._core.http import Http, Reply, Rule, decode, first_match
+from loaders._core.oauth import RefreshToken
+from loaders._core.pages import Api, in_parts, listed
+from loaders._core.redact import secret
+
+OBJECTS = ("customer", "customerClient", "campaign", "campaignBudget", "adGroup", "adGroupAd", "metrics")
+OBJECTS += ("adGroupCriterion", "conversionAction", "keywordView", "searchTermView", "segments")
+CLIENT = (
+    "client_customer id level manager descriptive_name currency_code time_zone status hidden test_account"
+)
+CLIENTS = ", ".join(f"customer_client.{each}" for each in CLIENT.split())
+CUSTOMER = "customer.id, customer.currency_code"
+CAMPAIGN = f"{CUSTOMER}, campaign.id"
+CAMPAIGNS = f"""{CAMPAIGN}, campaign.name, campaign.status, campaign.serving_status,
+    campaign.advertising_channel_type, campaign.advertising_channel_sub_type, campaign.bidding_strategy_type,
+    campaign.start_date_time, campaign.end_date_time, campaign_budget.id, campaign_budget.amount_micros, customer.time_zone"""
+GROUP = f"{CAMPAIGN}, ad_group.id"
+GROUPS = f"{GROUP}, ad_group.name, ad_group.status, ad_group.type, ad_group.cpc_bid_micros"
+AD = f"{GROUP}, ad_group_ad.ad.id"
+ADS = f"{AD}, ad_group_ad.ad.name, ad_group_ad.ad.type, ad_group_ad.ad.final_urls, ad_group_ad.status"
+KEYWORD = f"""{GROUP}, ad_group_criterion.criterion_id, ad_group_criterion.keyword.text,
+    ad_group_criterion.keyword.match_type, ad_group_criterion.status"""
+KEYWORDS = f"{KEYWORD}, ad_group_criterion.negative, ad_group_criterion.quality_info.quality_score"
+ONLY_KEYWORDS = " WHERE ad_group_criterion.type = 'KEYWORD'"
+TERM = f"""{GROUP}, search_term_view.search_term, search_term_view.status, segments.search_term_match_type,
+    segments.keyword.info.text"""
+ACTIONS = f"""{CUSTOMER}, conversion_action.id, conversion_action.name, conversion_action.category,
+    conversion_action.type, conversion_action.status, conversion_action.click_through_lookback_window_days,
+    conversion_action.view_through_lookback_window_days"""
+ACTION = f"""{CAMPAIGN}, segments.conversion_action, segments.conversion_action_name,
+    segments.conversion_action_category"""
+DAY, WHERE = "segments.date", "segments.device, segments.ad_network_type"
+VIEWS = "metrics.view_through_conversions"
+DELIVERY = "metrics.impressions, metrics.clicks, metrics.cost_micros"
+CREDIT = "metrics.conversions, metrics.conversions_value, metrics.all_conversions"
+BOTH = f"{DELIVERY}, {CREDIT}"
+UNREADABLE = {"CUSTOMER_NOT_ENABLED", "CUSTOMER_NOT_FOUND", "USER_PERMISSION_DENIED", "INVALID_CUSTOMER_ID"}
+REFUSED = {"authenticationError", "authorizationError", "UNAUTHENTICATED", "CLOUD_PROJECT_NOT_FOUND"}
+RULES = (
+    Rule(errors.TooLarge, {"DATE_RANGE_TOO_WIDE"}),
+    Rule(errors.Throttled, {"quotaError", "RESOURCE_EXHAUSTED"}),
+    Rule(errors.AccountError, UNREADABLE, advice="see its state and sources.google_ads.login_customer_id"),
+    Rule(errors.ConfigurationError, {"UNSUPPORTED_VERSION"}, advice="set sources.google_ads.api_version"),
+    Rule(errors.ConfigurationError, REFUSED, "developer-token", "see the credentials in sources.google_ads"),
+    Rule(errors.Transient, {"internalError", "INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED"}),
+)
+
+
+@configspec
+class GoogleAdsSettings(Settings):
+    """``[sources.google_ads]``; without ``customer_ids`` all customers below ``login_customer_id`` are read."""
+
+    client_id: str = ""
+    client_secret: TSecretStrValue = None  # type: ignore[assignment]
+    refresh_token: TSecretStrValue = None  # type: ignore[assignment]
+    developer_token: TSecretStrValue | None = None
+    login_customer_id: str = ""
+    customer_ids: list[str] = field(default_factory=list)
+    base_url: str = "https://googleads.googleapis.com"
+    token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105
+    window_days: int = 30
+    api_version: str = "v26"
+    api_version_sunset: date | None = date(2027, 10, 13)  # assumed: Google ends a version after about a year
+
+
+def classify(reply: Reply) -> errors.AdstarError | None:
+    """Google's error, alone or in an array, also behind good batches of a stream that began with 200."""
+    if not isinstance(error := reply.error, dict):
+        return None
+    failures = [each for detail in error.get("details", []) for each in detail.get("errors", [])]
+    pairs = [pair for each in failures for pair in each.get("errorCode", {}).items()]
+    quotas = [each.get("details", {}).get("quotaErrorDetails", {}) for each in failures]
+    waits = [float(quota["retryDelay"].rstrip("s")) for quota in quotas if "retryDelay" in quota]
+    names = ", ".join(f"{family}: {value}" for family, value in pairs) or error.get("status")
+    told = " ".join(str(each.get("message")) for each in [error, *failures])
+    judged = replace(reply, status=error.get("code", reply.status))
+    codes = {error.get("status"), *(code for pair in pairs for code in pair)}
+    return first_match(RULES, judged, f"Google Ads error {names}: {told}", codes, max(waits, default=None))
+
+
+def digits(customer: object) -> str:
+    """A customer id as addresses have it; the website shows it with dashes."""
+    return str(customer or "").replace("-", "").strip()
+
+
+def connect(settings: GoogleAdsSettings, clock: Clock) -> Api:
+    """A client with an access token of its own. A header without a value is left out: Google refuses it."""
+    manager, token = digits(settings.login_customer_id), secret(settings.developer_token or "")
+    if not manager and not settings.customer_ids:
+        raise errors.ConfigurationError(
+            "set sources.google_ads.login_customer_id (the manager) or customer_ids"
+        )
+    auth = RefreshToken(
+        settings.token_url, settings.client_id, settings.client_secret, settings.refresh_token
+    )
+    headers = {"login-customer-id": manager, "developer-token": token}
+    return Api.of(settings, classify, auth=auth, headers=headers)
+
+
+def search(api: Api, customer: str, fields: str, source: str) -> Iterator[bytes]:
+    """The batches that answer a query, once all of them have come."""
+    query = {"query": f"SELECT {' '.join(fields.split())} FROM {source}"}  # noqa: S608
+    return api.http.stream("POST", f"customers/{customer}/googleAds:searchStream", json=query)
+
+
+def accounts(api: Api) -> list[Account]:
+    """The customers asked for, or all below the manager that can have figures of their own."""
+    asked = [digits(each) for each in api.settings.customer_ids]
+    manager = digits(api.settings.login_customer_id)
+    roots = [manager] if manager else asked
+    api.listed = [batch for root in roots for batch in search(api, root, CLIENTS, "customer_client")]
+    batches = [decode(batch, dict[str, Any]).get("results", []) for batch in api.listed]
+    found = {}
+    for row in (row["customerClient"] for batch in batches for row in batch):
+        if not row.get("manager") and (asked or row.get("status") not in ("CANCELED", "CLOSED")):
+            zone, currency = row.get("timeZone", "UTC"), row.get("currencyCode")
+            found[row["id"]] = Account(row["id"], row.get("descriptiveName"), zone, currency)
+    missing = errors.AccountError("no customer below sources.google_ads.login_customer_id")
+    return [found.get(each) or Account(each, error=missing) for each in asked or found]
+
+
+def table(name: str, source: str, fields: str, *, control: str | None = None, where: str = "") -> Resource:
+    """The raw table of a query; one that selects ``segments.date`` is a report."""
+
+    def read(api: Api, account: Account, window: Window | None, limit: int) -> Iterator[bytes]:
+        days = f" WHERE segments.date BETWEEN '{window.since}' AND '{window.until}'" if window else where
+        return search(api, account.id, fields, source + days)
+
+    names = [each.strip().split(".") for each in fields.split(",")]
+    columns = tuple(dict.fromkeys("__".join(parts[:2]) for parts in names))
+    found = Resource(name, in_parts(read), ("results",), OBJECTS, columns=columns)
+    if ["segments", "date"] not in names:
+        return found
+    totals = (DELIVERY if DELIVERY in fields else CREDIT).replace(".", "__").split(", ")
+    return replace(found, day=("segments", "date"), totals=tuple(totals), control=control)
+
+
+LOADER = Loader(
+    name="google_ads",
+    settings=GoogleAdsSettings,
+    connect=connect,
+    root=lambda api: Account(digits(api.settings.login_customer_id or api.settings.customer_ids[0])),
+    accounts=accounts,
+    resources=(
+        replace(table("customer_client", "", CLIENTS), read=listed, per_account=False),
+        table("campaign", "campaign", CAMPAIGNS),
+        table("ad_group", "ad_group", GROUPS),
+        table("ad_group_ad", "ad_group_ad", ADS),
+        table(
+            "ad_group_criterion",
+            "ad_group_criterion",
+            KEYWORDS,
+            where=" WHERE ad_group_criterion.type = 'KEYWORD'",
+        ),
+        table("conversion_action", "conversion_action", ACTIONS),
+        table("ad_group_ad_day", "ad_group_ad", f"{DAY}, {WHERE}, {AD}, {BOTH}, {VIEWS}"),
+        table("campaign_day", "campaign", f"{DAY}, {CAMPAIGN}, {BOTH}"),
+        table("campaign_conversion_day", "campaign", f"{DAY}, {ACTION}, {CREDIT}"),
+        table("keyword_view_day", "keyword_view", f"{DAY}, {KEYWORD}, {BOTH}"),
+        table("search_term_view_day", "search_term_view", f"{DAY}, {TERM}, {BOTH}"),
+        table("customer_day", "customer", f"{DAY}, {CUSTOMER}, {BOTH}", control="campaign_day"),
+    ),
+)
