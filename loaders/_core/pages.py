@@ -38,7 +38,7 @@ class Api:
 
     @classmethod
     def of(cls, settings: Any, classify: Classify, **options: Any) -> Api:
-        """The api of a source: ``base_url``, version and deadline from its settings, the rest as for ``Http``."""
+        """The api of a source: address, version and deadline from its settings, the rest as for ``Http``."""
         base = f"{settings.base_url.rstrip('/')}/{settings.api_version}"
         return cls(settings, Http(base, classify, deadline_seconds=settings.deadline_seconds, **options))
 

@@ -1,0 +1,80 @@
+"""Which sources there are, which of them are configured, and with what."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+import dlt
+from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException
+from dlt.common.configuration.resolve import resolve_configuration
+from dlt.common.configuration.specs.base_configuration import is_secret_hint
+from dlt.common.typing import is_optional_type
+
+import loaders
+from loaders._core.declare import Loader, Settings
+from loaders._core.errors import ConfigurationError
+
+
+def available() -> dict[str, Loader]:
+    """Every loader: the modules of the package ``loaders`` that have a ``LOADER``, by name."""
+    return {loader.name: loader for loader in _discover()}
+
+
+def _discover() -> Iterator[Loader]:
+    for module in pkgutil.iter_modules(loaders.__path__):
+        if not module.name.startswith("_"):
+            found = getattr(importlib.import_module(f"loaders.{module.name}"), "LOADER", None)
+            if isinstance(found, Loader):
+                yield found
+
+
+def required_secrets(loader: Loader) -> list[str]:
+    """The secret settings without which a source can't be read."""
+    fields: dict[str, Any] = loader.settings.get_resolvable_fields()
+    return [name for name, hint in fields.items() if is_secret_hint(hint) and not is_optional_type(hint)]
+
+
+def is_configured(loader: Loader) -> bool:
+    """Is at least one of the required secrets there? Then the rest is asked for, too."""
+    return any(dlt.secrets.get(f"sources.{loader.name}.{name}") for name in required_secrets(loader))
+
+
+def settings_of(loader: Loader) -> Settings:
+    """A source's settings.
+
+    Raises:
+        ConfigurationError: one is missing or no value of its kind; says which, where it was looked for,
+            and where to put it.
+    """
+    section = f"sources.{loader.name}"
+    try:
+        return resolve_configuration(loader.settings(), sections=("sources", loader.name))
+    except ConfigFieldMissingException as error:
+        missing = sorted(error.traces)
+        names = " and ".join(f"{section}.{name}" for name in missing)
+        example = missing[0]
+        variables = ", ".join(_variable(loader.name, name) for name in missing)
+        raise ConfigurationError(
+            f"{names} {'are' if len(missing) > 1 else 'is'} not set; looked for in the environment ({variables}) and"
+            f" in .dlt/secrets.toml and .dlt/config.toml of {dlt.current.run_context().run_dir}. Put there:\n"
+            f'  [{section}]\n  {example} = "..."'
+        ) from None
+    except ConfigurationException as error:
+        raise ConfigurationError(f"a setting of [{section}] is wrong: {error}") from None
+
+
+def missing_everything(loader: Loader) -> str:
+    """What to say of a source that was asked for by name and is not configured."""
+    needed = ", ".join(required_secrets(loader))
+    variable = _variable(loader.name, (required_secrets(loader) or ["..."])[0])
+    return (
+        f"{loader.name} is not configured: it needs {needed} under [sources.{loader.name}] in .dlt/secrets.toml,"
+        f" or in the environment ({variable}, ...)"
+    )
+
+
+def _variable(source: str, name: str) -> str:
+    return f"SOURCES__{source.upper()}__{name.upper()}"

@@ -1,0 +1,65 @@
+"""dlt's Postgres destination, narrowed to the one way rows land here: finished Parquet files over ADBC.
+
+dlt falls back to gzipped CSV without a word when the ADBC driver is missing or a file is not what it
+expects, and its CSV job turns empty texts into null. Here both are errors.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlt.destinations import postgres as dlt_postgres
+from dlt.destinations._adbc_jobs import has_adbc_driver
+from dlt.destinations.impl.postgres.factory import get_adbc_driver_location
+from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
+
+from loaders._core.crash import kill_point
+from loaders._core.errors import AdstarError
+
+
+class LandingError(AdstarError):
+    """Rows would not land as they were read."""
+
+
+def require_driver() -> None:
+    """Make sure that the ADBC driver is there.
+
+    Raises:
+        LandingError: it is not.
+    """
+    found, why = has_adbc_driver(get_adbc_driver_location())
+    if not found:
+        raise LandingError(
+            f"the ADBC driver for Postgres can't be loaded ({why}), and without it dlt would land CSV, in which"
+            " empty texts become null; install adbc-driver-postgresql and adbc-driver-manager, and leave"
+            " disable_adbc_detection off"
+        )
+
+
+class _CopyJob(PostgresParquetCopyJob):  # type: ignore[misc]
+    def run(self) -> None:
+        kill_point("load.job_started")
+        super().run()
+        kill_point("load.file_committed")
+
+
+class _Client(PostgresClient):
+    def create_load_job(self, table: Any, file_path: str, load_id: str, restore: bool = False) -> Any:
+        job = super().create_load_job(table, file_path, load_id, restore)
+        if type(job) is PostgresParquetCopyJob:
+            return _CopyJob(file_path)
+        if not table["name"].startswith("_dlt"):
+            raise LandingError(f"dlt would land {file_path} by {type(job).__name__} and not as Parquet")
+        return job
+
+
+class postgres(dlt_postgres):  # noqa: N801  (dlt names destinations so)
+    """Postgres over ADBC, or not at all."""
+
+    @property
+    def client_class(self) -> type[PostgresClient]:
+        """The client with the narrowed jobs."""
+        return _Client
+
+
+postgres.register()

@@ -1,0 +1,245 @@
+"""One load package: what was spooled becomes rows of raw, and counts once it is committed.
+
+dlt carries the package: it imports the finished Parquet files, keeps the schema and its own tables, and
+loads. Tables, columns and indexes are made here beforehand, because dlt makes no table that got no row
+and no column that is all null.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.common.runtime.collector import Collector
+from dlt.extract.source import DltSource
+
+from loaders._core import places
+from loaders._core.crash import kill_point
+from loaders._core.declare import Loader
+from loaders._core.destination import LandingError, require_driver
+from loaders._core.naming import ColumnNames
+from loaders._core.ops import COVERED_COLUMNS, Books
+from loaders._core.sets import Receipt, SpooledFile, write
+from loaders._core.warehouse import Target
+
+LOAD_WORKERS = 1
+_COLUMN_TYPES = {
+    "_run_seq": "bigint",
+    "_row_no": "bigint",
+    "_day": "date",
+    "day": "date",
+    "run_seq": "bigint",
+    "data_run_seq": "bigint",
+    "rows": "bigint",
+    "read_at": "timestamp",
+}
+_COVERED_SCHEMA = pa.schema(
+    [
+        ("resource", pa.string()),
+        ("account", pa.string()),
+        ("day", pa.date32()),
+        ("run_seq", pa.int64()),
+        ("data_run_seq", pa.int64()),
+        ("read_at", pa.timestamp("us", "UTC")),
+        ("rows", pa.int64()),
+        ("rows_hash", pa.string()),
+        ("totals", pa.string()),
+        ("_dlt_load_id", pa.string()),
+    ]
+)
+
+
+@dataclass
+class Harvest:
+    """What one package shall land: files by raw table, and the receipts."""
+
+    files: dict[str, list[SpooledFile]] = field(default_factory=dict)
+    receipts: list[Receipt] = field(default_factory=list)
+
+
+class Landing:
+    """The working folder of one pipeline, emptied at the beginning: what a killed run left is read again.
+
+    Args:
+        names: columns of each raw table; added to while reading.
+        noted: called with (files noted, files in all) as they are loaded.
+    """
+
+    def __init__(
+        self,
+        loader: Loader,
+        target: Target,
+        books: Books,
+        names: dict[str, ColumnNames],
+        noted: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        self.loader = loader
+        self._target = target
+        self._books = books
+        self._names = names
+        self._noted = noted
+        self.folder = places.state() / "dlt"
+        self.spool = places.state() / "spool" / loader.name
+        if target.kind == "postgres":
+            require_driver()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything pending."""
+        for folder in (self.folder / self.loader.name, self.spool):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.spool.mkdir(parents=True)
+
+    def land(self, read: Callable[[str], Harvest]) -> tuple[str, Harvest] | None:
+        """Read and load one package.
+
+        Args:
+            read: called once with the package's load id while dlt extracts.
+
+        Returns:
+            The load id and what was landed; None if there was nothing, not even a receipt.
+
+        Raises:
+            LandingError: dlt would have landed something in another way than we gave it.
+            Whatever ``read`` raises.
+        """
+        # A pipeline for each package: its schema then says no more than this package does.
+        pipeline = self._pipeline()
+        harvest = Harvest()
+        pipeline.extract(self._source(read, harvest), loader_file_format="parquet")
+        kill_point("extract.done")
+        if not harvest.receipts:
+            return None
+        pipeline.normalize(workers=1)
+        kill_point("normalize.done")
+        load_id = _only(pipeline.list_normalized_load_packages())
+        self._assert_parquet(pipeline, load_id)
+        self._make_tables()
+        kill_point("load.tables_ready")
+        pipeline.load(workers=LOAD_WORKERS, raise_on_failed_jobs=True)
+        if pipeline.list_normalized_load_packages():
+            raise LandingError(f"load package {load_id} is still pending after loading")
+        for name in self._names:
+            self._books.ensure_index(name)
+        kill_point("load.done")
+        for file in self.spool.iterdir():
+            file.unlink()
+        return load_id, harvest
+
+    def _pipeline(self) -> dlt.Pipeline:
+        os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+        is_postgres = self._target.kind == "postgres"
+        pipeline = dlt.pipeline(
+            pipeline_name=self.loader.name,
+            pipelines_dir=str(self.folder),
+            destination=self._target.destination(),
+            staging=None if is_postgres else "filesystem",
+            dataset_name=self._books.schema,
+            progress=_Jobs(self._noted),
+        )
+        # No cursor of ours lives in dlt's state, so there is none to keep.
+        pipeline.config.restore_from_destination = False
+        logging.getLogger("dlt").setLevel(logging.ERROR)
+        return pipeline
+
+    def _source(self, read: Callable[[str], Harvest], harvest: Harvest) -> Any:
+        def gather() -> None:
+            if not harvest.receipts:
+                load_id = dlt.current.load_package_state()["load_id"]
+                found = read(load_id)
+                harvest.files, harvest.receipts = found.files, found.receipts
+                if harvest.receipts:
+                    harvest.files["covered"] = [self._write_receipts(found.receipts, load_id)]
+
+        gathered: list[bool] = []
+
+        def rows(table: str) -> Iterator[Any]:
+            if not gathered:
+                gathered.append(True)
+                gather()
+            for number, file in enumerate(harvest.files.get(table, [])):
+                yield dlt.mark.with_file_import(
+                    str(file.path),
+                    "parquet",
+                    file.rows,
+                    hints=dlt.mark.make_hints(columns=self._columns(table, file)) if number == 0 else None,
+                )
+                kill_point("extract.receipts" if table == "covered" else "extract.first_file")
+
+        tables = [r.name for r in self.loader.resources]
+        resources = [
+            dlt.resource(rows, name=name, write_disposition="append", file_format="parquet")(name)
+            for name in [*tables, "covered"]
+        ]
+        return DltSource(dlt.Schema(self.loader.name), self.loader.name, resources)
+
+    def _columns(self, table: str, file: SpooledFile) -> list[dict[str, Any]]:
+        import pyarrow.parquet as pq
+
+        names = list(pq.read_schema(file.path).names)
+        names += [n for n in self._names[table].order if n not in names] if table in self._names else []
+        return [{"name": n, "data_type": _COLUMN_TYPES.get(n, "text"), "nullable": True} for n in names]
+
+    def _write_receipts(self, receipts: list[Receipt], load_id: str) -> SpooledFile:
+        rows = [
+            {**{name: getattr(r, name) for name in COVERED_COLUMNS}, "_dlt_load_id": load_id}
+            for r in receipts
+        ]
+        path = self.spool / "covered.parquet"
+        write(pa.Table.from_pylist(rows, schema=_COVERED_SCHEMA), path)
+        return SpooledFile(path, len(rows), frozenset())
+
+    def _assert_parquet(self, pipeline: dlt.Pipeline, load_id: str) -> None:
+        for job in pipeline.get_load_package_info(load_id).jobs["new_jobs"]:
+            parsed = job.job_file_info
+            if parsed.file_format != "parquet" and not parsed.table_name.startswith("_dlt"):
+                raise LandingError(f"dlt has made a {parsed.file_format} file of {parsed.table_name}")
+
+    def _make_tables(self) -> None:
+        for name, columns in self._names.items():
+            self._books.ensure_table(name, columns.order)
+
+
+class _Jobs(Collector):
+    """Passes on how many files are loaded."""
+
+    def __init__(self, noted: Callable[[int, int], None]) -> None:
+        super().__init__()
+        self._noted = noted
+        self._done = self._total = 0
+
+    def update(
+        self,
+        name: str,
+        inc: int = 1,
+        total: int | None = None,
+        inc_total: int | None = None,
+        message: str | None = None,
+        label: str | None = None,
+    ) -> None:
+        if name != "Jobs" or label is not None:
+            return
+        self._total = total or self._total
+        if inc and total is None:
+            self._done += inc
+            kill_point("load.job_noted")
+        self._noted(self._done, self._total)
+
+    def _start(self, step: str) -> None:
+        self._done = self._total = 0
+
+    def _stop(self) -> None:
+        pass
+
+
+def _only(load_ids: Any) -> str:
+    if len(load_ids) != 1:
+        raise LandingError(f"expected one load package, dlt has {list(load_ids)}")
+    return str(load_ids[0])

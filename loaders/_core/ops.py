@@ -1,0 +1,320 @@
+"""The tables a run keeps books in: schema ``ops`` and each source's ``covered``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import psycopg2
+from psycopg2.extras import execute_values
+
+from loaders._core.sets import Day, Receipt
+from loaders._core.warehouse import Target
+
+_TABLES = {
+    "ops.lease": (
+        "pipeline varchar(200) not null, run_seq bigint not null, holder varchar(400) not null,"
+        " heartbeat_at timestamptz not null, released boolean not null"
+    ),
+    "ops.commits": (
+        "run_seq bigint not null, pipeline varchar(200) not null, load_id varchar(64) not null,"
+        " committed_at timestamptz not null, run_id varchar(64), mode varchar(16)"
+    ),
+    "ops.runs": (
+        "run_id varchar(64) not null, pipeline varchar(200) not null, mode varchar(16) not null, since date,"
+        " until date, started_at timestamptz not null, finished_at timestamptz, outcome varchar(16) not null,"
+        " api_version varchar(32), message varchar(8000)"
+    ),
+    "ops.run_resources": (
+        "run_id varchar(64) not null, run_seq bigint, pipeline varchar(200) not null,"
+        " resource varchar(200) not null, account varchar(200) not null, window_since date, window_until date,"
+        " rows_read bigint, rows_landed bigint, sets_landed bigint, sets_unchanged bigint, escaped bigint,"
+        " seconds double precision, outcome varchar(16) not null, message varchar(8000)"
+    ),
+    "ops.columns": (
+        "pipeline varchar(200) not null, resource varchar(200) not null, path varchar(8000) not null,"
+        " column_name varchar(200) not null, first_run_seq bigint not null"
+    ),
+}
+_COVERED = (
+    "resource varchar(200), account varchar(200), day date, run_seq bigint, data_run_seq bigint,"
+    " read_at timestamptz, rows bigint, rows_hash varchar(64), totals varchar(8000), _dlt_load_id varchar(64)"
+)
+COVERED_COLUMNS = (
+    "resource",
+    "account",
+    "day",
+    "run_seq",
+    "data_run_seq",
+    "read_at",
+    "rows",
+    "rows_hash",
+    "totals",
+)
+
+
+@dataclass
+class ResourceRecord:
+    """A line of ``ops.run_resources``; ``since`` and ``until`` are the window read, ``seconds`` its reading."""
+
+    resource: str
+    account: str
+    since: date | None = None
+    until: date | None = None
+    rows_read: int = 0
+    rows_landed: int = 0
+    sets_landed: int = 0
+    sets_unchanged: int = 0
+    escaped: int = 0
+    seconds: float = 0.0
+    outcome: str = "ok"
+    message: str | None = None
+
+
+@dataclass
+class Run:
+    """A line of ``ops.runs``: one `run` of one source, of as many packages as it takes."""
+
+    run_id: str
+    pipeline: str
+    mode: str
+    since: date | None
+    until: date | None
+    api_version: str
+    done: set[tuple[str, date | None, date | None]] = field(default_factory=set)
+
+
+class Books:
+    """Reads and writes ``ops`` and ``covered`` of one pipeline, each call by a connection of its own."""
+
+    def __init__(self, target: Target, pipeline: str) -> None:
+        self.target = target
+        self.pipeline = pipeline
+        self.schema = f"raw_{pipeline}"
+
+    def prepare(self) -> None:
+        """Make what is not there yet."""
+        self._create("create schema if not exists ops")
+        self._create(f"create schema if not exists {self.schema}")
+        for name, columns in _TABLES.items():
+            self._create(f"create table if not exists {name} ({columns})")
+        is_postgres = self.target.kind == "postgres"
+        order = "" if is_postgres else " sortkey (account, day, run_seq)"
+        text = (
+            _COVERED.replace("varchar(8000)", "text").replace("varchar(200)", "text")
+            if is_postgres
+            else _COVERED
+        )
+        self._create(f"create table if not exists {self.schema}.covered ({text}){order}")
+        if is_postgres:
+            self._create(
+                f"create index if not exists covered_set on {self.schema}.covered (account, day, run_seq)"
+            )
+            self._create("create unique index if not exists commits_run_seq on ops.commits (run_seq)")
+
+    def begin(self, run: Run, started_at: datetime) -> None:
+        """Note that a run has begun."""
+        self._execute(
+            "insert into ops.runs (run_id, pipeline, mode, since, until, started_at, outcome, api_version)"
+            " values (%s, %s, %s, %s, %s, %s, 'running', %s)",
+            [run.run_id, run.pipeline, run.mode, run.since, run.until, started_at, run.api_version],
+        )
+
+    def unfinished_backfill(self, run: Run) -> tuple[str, set[tuple[str, date | None, date | None]]] | None:
+        """The newest backfill of the same days if it did not end well: its id, and what of it is committed.
+
+        Committed means (account, since, until) of a chunk.
+        """
+        rows = self._query(
+            "select run_id, outcome from ops.runs where pipeline = %s and mode = 'backfill' and since = %s"
+            " and until = %s order by started_at desc limit 1",
+            [run.pipeline, run.since, run.until],
+        )
+        if not rows or rows[0][1] == "ok":
+            return None
+        done = self._query(
+            "select distinct account, window_since, window_until from ops.run_resources"
+            " where run_id = %s and outcome = 'ok' and window_since is not null",
+            [rows[0][0]],
+        )
+        return rows[0][0], set(done)
+
+    def resume(self, run: Run) -> None:
+        """Note that an unfinished run goes on."""
+        self._execute(
+            "update ops.runs set outcome = 'running', message = null where run_id = %s", [run.run_id]
+        )
+
+    def close_dead_runs(self) -> None:
+        """Runs that were killed can't say so themselves; to be called by the holder of the lease."""
+        self._execute(
+            "update ops.runs set outcome = 'failed', message = 'ended without a word (killed)'"
+            " where pipeline = %s and outcome = 'running'",
+            [self.pipeline],
+        )
+
+    def end(self, run: Run, finished_at: datetime, outcome: str, message: str | None) -> None:
+        """Note how a run has ended."""
+        self._execute(
+            "update ops.runs set finished_at = %s, outcome = %s, message = %s where run_id = %s",
+            [finished_at, outcome, _short(message), run.run_id],
+        )
+
+    def failures(self, run: Run, records: Sequence[ResourceRecord]) -> None:
+        """Note resources that were not read; those that were are noted with the commit."""
+        connection = self.target.connect()
+        try:
+            with connection.cursor() as cursor:
+                _insert_records(cursor, run, None, records)
+        finally:
+            connection.close()
+
+    def covered_until(self, resources: Sequence[str]) -> dict[str, date]:
+        """For each account the last day that a live run has read of all these reports."""
+        rows = self._query(
+            f"select account, min(last) from (select c.account, c.resource, max(c.day) as last"
+            f" from {self.schema}.covered c join ops.commits k on k.run_seq = c.run_seq"
+            f" where k.mode = 'live' and c.resource in %s group by c.account, c.resource) as each_report"
+            f" group by account having count(*) = %s",
+            [tuple(resources), len(resources)],
+        )
+        return dict(rows)
+
+    def receipts(
+        self, account: str, since: date | None, until: date | None
+    ) -> dict[tuple[str, Day], Receipt]:
+        """The newest committed receipt of each set of an account: its entities, and its days of a window."""
+        rows = self._query(
+            f"select {', '.join(COVERED_COLUMNS)} from (select c.*, row_number() over (partition by resource, day"
+            f" order by c.run_seq desc) as age from {self.schema}.covered c"
+            f" join ops.commits k on k.run_seq = c.run_seq"
+            f" where account = %s and (day is null or day between %s and %s)) as ranked where age = 1",
+            [account, since, until],
+        )
+        return {(row[0], row[2]): Receipt(*row) for row in rows}
+
+    def column_names(self, resource: str) -> tuple[list[str], dict[str, str]]:
+        """The columns of a raw table in order of their making, and the path each was made for."""
+        columns = self._query(
+            "select column_name from information_schema.columns where table_schema = %s and table_name = %s"
+            " order by ordinal_position",
+            [self.schema, resource],
+        )
+        paths = self._query(
+            "select path, column_name from ops.columns where pipeline = %s and resource = %s"
+            " order by first_run_seq desc",
+            [self.pipeline, resource],
+        )
+        return [row[0] for row in columns], dict(paths)
+
+    def ensure_table(self, resource: str, columns: Iterable[str]) -> None:
+        """Make a raw table or the columns it lacks. All vendor columns are text."""
+        is_postgres = self.target.kind == "postgres"
+        text = "text" if is_postgres else "varchar(65535)"
+        table = f'{self.schema}."{resource}"'
+        self._create(
+            f"create table if not exists {table} (_run_seq bigint, _row_no bigint, _account varchar(200),"
+            f" _day date, _dlt_load_id varchar(64))"
+            + ("" if is_postgres else " sortkey (_account, _day, _run_seq)")
+        )
+        present = set(self.column_names(resource)[0])
+        missing = [name for name in columns if name not in present]
+        if is_postgres and missing:
+            self._execute(
+                f"alter table {table} " + ", ".join(f'add column "{name}" {text}' for name in missing)
+            )
+        for name in missing if not is_postgres else []:
+            self._execute(f'alter table {table} add column "{name}" {text}')
+
+    def ensure_index(self, resource: str) -> None:
+        """Index a raw table by set; after the first rows are in, which is faster."""
+        if self.target.kind == "postgres":
+            self._create(
+                f'create index if not exists "{resource}_set" on {self.schema}."{resource}" (_account, _day, _run_seq)'
+            )
+
+    def write_commit(
+        self,
+        cursor: Any,
+        run: Run,
+        run_seq: int,
+        load_id: str,
+        records: Sequence[ResourceRecord],
+        new_paths: Sequence[tuple[str, str, str]],
+    ) -> None:
+        """What makes a package count; the cursor is in the lease's transaction."""
+        cursor.execute(
+            "insert into ops.commits (run_seq, pipeline, load_id, committed_at, run_id, mode)"
+            " values (%s, %s, %s, now(), %s, %s)",
+            [run_seq, self.pipeline, load_id, run.run_id, run.mode],
+        )
+        _insert_records(cursor, run, run_seq, records)
+        if new_paths:
+            execute_values(
+                cursor,
+                "insert into ops.columns (pipeline, resource, path, column_name, first_run_seq) values %s",
+                [(self.pipeline, *new, run_seq) for new in new_paths],
+            )
+
+    def _query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        connection = self.target.connect()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql, values)
+                return list(cursor.fetchall())
+        finally:
+            connection.close()
+
+    def _execute(self, sql: str, values: Sequence[Any] = ()) -> None:
+        connection = self.target.connect()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql, values or None)
+        finally:
+            connection.close()
+
+    def _create(self, sql: str) -> None:
+        try:
+            self._execute(sql)
+        except (
+            psycopg2.errors.UniqueViolation,
+            psycopg2.errors.DuplicateTable,
+            psycopg2.errors.DuplicateSchema,
+        ):
+            pass  # Another source of the same run made it at the same moment.
+
+
+def _insert_records(cursor: Any, run: Run, run_seq: int | None, records: Sequence[ResourceRecord]) -> None:
+    if not records:
+        return
+    execute_values(
+        cursor,
+        "insert into ops.run_resources (run_id, run_seq, pipeline, resource, account, window_since, window_until,"
+        " rows_read, rows_landed, sets_landed, sets_unchanged, escaped, seconds, outcome, message) values %s",
+        [
+            (
+                run.run_id,
+                run_seq,
+                run.pipeline,
+                r.resource,
+                r.account,
+                r.since,
+                r.until,
+                r.rows_read,
+                r.rows_landed,
+                r.sets_landed,
+                r.sets_unchanged,
+                r.escaped,
+                round(r.seconds, 3),
+                r.outcome,
+                _short(r.message),
+            )
+            for r in records
+        ],
+    )
+
+
+def _short(message: str | None) -> str | None:
+    return message[:2000] if message else None

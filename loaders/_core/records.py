@@ -1,0 +1,209 @@
+"""JSON documents into columns of exact text.
+
+Every scalar becomes the text of its literal (a string without quotes and escapes), every list and object
+its JSON text byte for byte, absent and null become null. There are two ways to the same columns: the slow
+one takes any record apart in Python; the fast one decodes into a structure that was learnt from the pages
+before, and gives up as soon as a page does not fit it (a new field, a number where strings were, a character
+that needs escaping). Then the slow way reads that page, and what it saw is learnt.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loaders._core.errors import BadBody
+from loaders._core.text import MARK, escape
+
+Path = tuple[str, ...]
+_SUSPICIOUS = re.compile(rb"\\u(?:0000|[eE]000)")
+_MARK_BYTES = MARK.encode()
+_NULL = b"null"
+
+
+@dataclass
+class Page:
+    """The columns of one document: ``columns`` by path in the record, all of ``rows`` texts."""
+
+    rows: int
+    columns: dict[Path, pa.Array]
+    escaped: int = 0
+
+
+class RecordReader:
+    """Turns the documents of one resource into pages.
+
+    Args:
+        records: path to the list of records in a document; empty for the document itself.
+        opens: fields of a record whose objects are opened one level.
+    """
+
+    def __init__(self, records: Path, opens: Sequence[str] = ()) -> None:
+        self._records = records
+        self._opens = frozenset(opens)
+        # What a field was seen to hold: strings only (True) or anything (False).
+        self._plain: dict[Path, bool] = {}
+        # An opened field that once held no object; it then is a column, too, which the fast way has not.
+        self._shut = False
+        self._decoder: msgspec.json.Decoder[Any] | None = None
+        self._layout: list[tuple[str, list[Path] | None]] = []
+
+    def read(self, body: bytes) -> Page:
+        """The records of one document.
+
+        Raises:
+            BadBody: it is not JSON, not UTF-8, or has no list of objects where the records should be.
+        """
+        if self._decoder is not None and not _needs_escaping(body):
+            try:
+                return self._fast(body, self._decoder)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                pass  # The slow way finds out whether the page is new or bad.
+        try:
+            return self._slow(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, RecursionError) as error:
+            raise BadBody(f"not a JSON document in UTF-8: {error}") from None
+
+    # -- any record, in Python --------------------------------------------------------------------
+
+    def _slow(self, body: bytes) -> Page:
+        rows = self._find(body)
+        cells: dict[Path, list[str | None]] = {}
+        escaped = 0
+        for number, row in enumerate(rows):
+            for path, raw in self._fields(row):
+                text = _text(raw)
+                if text is not None:
+                    safe = escape(text)
+                    escaped += safe is not text and safe != text
+                    text = safe
+                cells.setdefault(path, [None] * len(rows))[number] = text
+                is_plain = raw[:1] == b'"' or raw == _NULL
+                self._plain[path] = self._plain.get(path, True) and is_plain
+        self._compile()
+        return Page(len(rows), {path: pa.array(texts, pa.string()) for path, texts in cells.items()}, escaped)
+
+    def _find(self, body: bytes) -> list[dict[str, msgspec.Raw]]:
+        found: Any = msgspec.Raw(body)
+        for key in self._records:
+            document = msgspec.json.decode(found, type=dict[str, msgspec.Raw])
+            found = document.get(key)
+            if found is None or bytes(found) == _NULL:
+                return []
+        if not self._records and bytes(found).lstrip()[:1] == b"{":
+            return [msgspec.json.decode(found, type=dict[str, msgspec.Raw])]
+        return msgspec.json.decode(found, type=list[dict[str, msgspec.Raw]])
+
+    def _fields(self, row: dict[str, msgspec.Raw]) -> list[tuple[Path, bytes]]:
+        fields: list[tuple[Path, bytes]] = []
+        for key, value in row.items():
+            raw = bytes(value)
+            if key in self._opens and raw[:1] == b"{":
+                inner = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+                fields += [((key, name), bytes(part)) for name, part in inner.items()]
+            else:
+                fields.append(((key,), raw))
+                self._shut |= key in self._opens and raw != _NULL
+        return fields
+
+    # -- the records as learnt, in C --------------------------------------------------------------
+
+    def _compile(self) -> None:
+        self._decoder = None
+        if self._shut or not self._plain:
+            return
+        inside: dict[str, list[Path]] = {key: [] for key in sorted(self._opens)}
+        for path in self._plain:
+            if len(path) == 2:
+                inside[path[0]].append(path)
+        names = [path[0] for path in self._plain if len(path) == 1 and path[0] not in self._opens]
+        self._layout = [(name, None) for name in names] + list(inside.items())
+        parts: list[tuple[str, Any]] = [(name, self._kind((name,))) for name in names]
+        parts += [
+            (key, _struct([(p[1], self._kind(p)) for p in paths]) | None) for key, paths in inside.items()
+        ]
+        record = _struct(parts)
+        whole: Any = list[record] if self._records else list[record] | record  # type: ignore[valid-type]
+        for key in reversed(self._records):
+            whole = _struct([(key, whole | None)], strict=False)
+        self._decoder = msgspec.json.Decoder(whole)
+
+    def _kind(self, path: Path) -> Any:
+        return str | None if self._plain[path] else msgspec.Raw
+
+    def _fast(self, body: bytes, decoder: msgspec.json.Decoder[Any]) -> Page:
+        found = decoder.decode(body)
+        for _ in self._records:
+            found = None if found is None else found.f0
+        rows = found if isinstance(found, list) else [] if found is None else [found]
+        columns: dict[Path, pa.Array] = {}
+        if rows:
+            for (name, paths), values in zip(self._layout, _transpose(rows), strict=True):
+                if paths is None:
+                    columns[(name,)] = self._column((name,), values)
+                elif paths:
+                    empty = next((type(value)() for value in values if value is not None), None)
+                    if empty is not None:
+                        objects = [empty if value is None else value for value in values]
+                        for path, inner in zip(paths, _transpose(objects), strict=True):
+                            columns[path] = self._column(path, inner)
+        return Page(len(rows), columns)
+
+    def _column(self, path: Path, values: Sequence[Any]) -> pa.Array:
+        return pa.array(values, pa.string()) if self._plain[path] else _raw_column(values)
+
+
+def _transpose(rows: Sequence[Any]) -> list[tuple[Any, ...]]:
+    return list(zip(*map(msgspec.structs.astuple, rows), strict=True))
+
+
+def _struct(fields: Sequence[tuple[str, Any]], strict: bool = True) -> Any:
+    """A structure with these JSON names; ``strict`` refuses any other."""
+    return msgspec.defstruct(
+        "Learnt",
+        [(f"f{number}", kind, None) for number, (_, kind) in enumerate(fields)],
+        rename={f"f{number}": name for number, (name, _) in enumerate(fields)},
+        forbid_unknown_fields=strict,
+        gc=False,
+    )
+
+
+def _raw_column(values: Sequence[Any]) -> pa.Array:
+    """Texts of undecoded values: no literal is empty, so what is was absent."""
+    raws = [b"" if value is None else value for value in values]
+    ends = np.cumsum(np.fromiter(map(len, raws), np.int64, len(raws)), dtype=np.int64)
+    offsets = np.zeros(len(raws) + 1, np.int32)
+    offsets[1:] = ends
+    data = pa.py_buffer(b"".join(raws))
+    texts = pa.StringArray.from_buffers(len(raws), pa.py_buffer(offsets), data)
+    texts.validate(full=True)
+    gone = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.equal(texts, "null"))
+    texts = pc.if_else(gone, pa.scalar(None, pa.string()), texts)
+    quoted = pc.starts_with(texts, '"')
+    if pc.any(quoted).as_py():
+        strings = [_text(raw.encode()) if raw else None for raw in texts.filter(quoted).to_pylist()]
+        texts = pc.replace_with_mask(texts, pc.fill_null(quoted, False), pa.array(strings, pa.string()))
+    return texts
+
+
+def _text(raw: bytes) -> str | None:
+    """A JSON value as raw holds it, escapes aside."""
+    if raw[:1] == b'"':
+        try:
+            return msgspec.json.decode(raw, type=str)
+        except msgspec.DecodeError:
+            # Lone surrogates, which only the standard library lets pass.
+            return str(json.loads(raw))
+    return None if raw == _NULL else raw.decode()
+
+
+def _needs_escaping(body: bytes) -> bool:
+    return _MARK_BYTES in body or _SUSPICIOUS.search(body) is not None

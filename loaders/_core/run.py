@@ -1,0 +1,496 @@
+"""A run of one source: plan, read account by account, land, commit, keep books."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, Literal, Protocol
+
+from loaders._core.crash import kill_point
+from loaders._core.declare import Account, Clock, Loader, Resource, Settings, Window
+from loaders._core.errors import AdstarError, ConfigurationError
+from loaders._core.landing import Harvest, Landing
+from loaders._core.lease import Lease
+from loaders._core.naming import ColumnNames
+from loaders._core.ops import Books, ResourceRecord, Run
+from loaders._core.redact import redact
+from loaders._core.sets import Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, sum_texts
+from loaders._core.warehouse import Target
+from loaders._core.windows import Chunk, live_window, plan_backfill, plan_live
+
+_log = logging.getLogger(__name__)
+SUNSET_WARNING_DAYS = 60
+Outcome = Literal["ok", "partial", "failed"]
+
+
+class Progress(Protocol):
+    """What a run tells whoever watches it."""
+
+    def reading(self, source: str, account: str, resource: str, rows: int) -> None:
+        """So many more rows were read."""
+
+    def loading(self, source: str, done: int, total: int) -> None:
+        """So many files of the package are in the warehouse."""
+
+
+class Silent:
+    """Nobody watches."""
+
+    def reading(self, source: str, account: str, resource: str, rows: int) -> None:
+        """Do nothing."""
+
+    def loading(self, source: str, done: int, total: int) -> None:
+        """Do nothing."""
+
+
+@dataclass
+class Result:
+    """What came of a source: the lines of ``ops.run_resources`` and how it ended."""
+
+    source: str
+    outcome: Outcome = "ok"
+    message: str | None = None
+    seconds: float = 0.0
+    records: list[ResourceRecord] = field(default_factory=list)
+    packages: int = 0
+
+
+@dataclass
+class _AccountHarvest:
+    files: dict[str, list[SpooledFile]] = field(default_factory=dict)
+    receipts: list[Receipt] = field(default_factory=list)
+    records: list[ResourceRecord] = field(default_factory=list)
+
+
+class SourceRun:
+    """One run of one source against one warehouse.
+
+    Args:
+        backfill: read these days and leave the live window where it is; None for a daily run.
+    """
+
+    def __init__(
+        self,
+        loader: Loader,
+        settings: Settings,
+        target: Target,
+        clock: Clock,
+        *,
+        backfill: Window | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.loader = loader
+        self.settings = settings
+        self.clock = clock
+        self.backfill = backfill
+        self.books = Books(target, loader.name)
+        self.result = Result(loader.name)
+        self._target = target
+        self._progress = progress or Silent()
+        self._failed: dict[str, str] = {}
+        self._file_index = 0
+
+    def plan(self, accounts: list[Account], covered: dict[str, date]) -> list[Chunk]:
+        """The packages of this run, given how far each account is covered."""
+        todays = [self.clock.today(account.timezone) for account in accounts]
+        if self.backfill is not None:
+            since, until = self.backfill.since, self.backfill.until
+            return plan_backfill(accounts, todays, since, until, self.settings.history_months)
+        windows = {
+            account.id: live_window(
+                today,
+                window_days=self.settings.window_days,
+                start_date=self.settings.start_date,
+                covered_until=covered.get(account.id),
+                history_months=self.settings.history_months,
+            )
+            for account, today in zip(accounts, todays, strict=True)
+        }
+        return plan_live(windows, self.settings.window_days)
+
+    def execute(self) -> Result:
+        """Do it all; errors end up in the result, never in the caller."""
+        began = time.monotonic()
+        try:
+            self._execute()
+        except Exception as error:
+            cause = _root(error)
+            self.result.outcome = "failed"
+            self.result.message = redact(str(cause) or type(cause).__name__)
+            if isinstance(cause, AdstarError):
+                _log.error("%s: %s", self.loader.name, cause)
+            else:
+                _log.exception("%s failed", self.loader.name)
+        self.result.seconds = time.monotonic() - began
+        return self.result
+
+    def _execute(self) -> None:
+        warn_of_sunset(self.loader, self.settings, self.clock)
+        self.books.prepare()
+        with Lease(self._target, self.loader.name) as lease:
+            self.books.close_dead_runs()
+            run = self._begin()
+            try:
+                with self.loader.connect(self.settings, self.clock) as api:
+                    self._read_and_land(api, lease, run)
+                self._conclude(run)
+            except BaseException as error:
+                self._end(run, "failed", redact(str(_root(error)) or type(_root(error)).__name__))
+                raise
+            kill_point("run.before_end")
+            self._end(run, self.result.outcome, self.result.message)
+
+    def _begin(self) -> Run:
+        mode = "backfill" if self.backfill else "live"
+        since, until = (self.backfill.since, self.backfill.until) if self.backfill else (None, None)
+        run = Run(uuid.uuid4().hex, self.loader.name, mode, since, until, self.settings.api_version)
+        unfinished = self.books.unfinished_backfill(run) if self.backfill else None
+        if unfinished is None:
+            self.books.begin(run, self.clock.now())
+        else:
+            run.run_id, run.done = unfinished
+            self.books.resume(run)
+            _log.info("%s: going on with the unfinished backfill %s to %s", self.loader.name, since, until)
+        return run
+
+    def _end(self, run: Run, outcome: str, message: str | None) -> None:
+        try:
+            self.books.end(run, self.clock.now(), outcome, message)
+        except Exception as error:
+            _log.warning("%s: could not note the end of the run: %s", self.loader.name, error)
+
+    def _conclude(self, run: Run) -> None:
+        if not self._failed:
+            return
+        if all(r.outcome != "ok" for r in self.result.records if r.since is not None):
+            self.result.outcome = "failed"
+        else:
+            self.result.outcome = "partial"
+        self.result.message = "; ".join(
+            f"account {name}: {why}" for name, why in sorted(self._failed.items())
+        )
+
+    def _read_and_land(self, api: Any, lease: Lease, run: Run) -> None:
+        accounts = self.loader.accounts(api)
+        readable = []
+        for account in accounts:
+            if account.error is not None:
+                self._fail(account, None, account.error, run)
+            else:
+                readable.append(account)
+        chunks = self.plan(readable, self.books.covered_until(self._reports()))
+        by_id = {account.id: account for account in readable}
+        names = self._names()
+        landing = Landing(
+            self.loader,
+            self._target,
+            self.books,
+            names,
+            lambda done, total: self._progress.loading(self.loader.name, done, total),
+        )
+        for number, chunk in enumerate(chunks):
+            if number:
+                lease.advance()
+            self._land_chunk(api, lease, run, chunk, by_id, landing, names)
+
+    def _land_chunk(
+        self,
+        api: Any,
+        lease: Lease,
+        run: Run,
+        chunk: Chunk,
+        accounts: dict[str, Account],
+        landing: Landing,
+        names: dict[str, ColumnNames],
+    ) -> None:
+        records: list[ResourceRecord] = []
+        paths_before = {name: dict(columns.paths) for name, columns in names.items()}
+        self._file_index = 0
+
+        def read(load_id: str) -> Harvest:
+            harvest = Harvest()
+            reader = _Reader(self, api, lease, landing, names, load_id)
+            for account, window, resources in self._tasks(api, chunk, accounts, run):
+                lease.check()
+                try:
+                    part = reader.account(account, window, resources)
+                except ConfigurationError:
+                    raise
+                except AdstarError as error:
+                    self._fail(account, window, error, run)
+                    continue
+                for table, files in part.files.items():
+                    harvest.files.setdefault(table, []).extend(files)
+                harvest.receipts += part.receipts
+                records.extend(part.records)
+                kill_point("read.account_done")
+            return harvest
+
+        landed = landing.land(read)
+        if landed is None:
+            return
+        load_id, _ = landed
+        new_paths = [
+            (table, path, column)
+            for table, columns in names.items()
+            for path, column in columns.paths.items()
+            if path not in paths_before[table]
+        ]
+        kill_point("commit.before")
+        lease.commit(
+            lambda cursor: self.books.write_commit(cursor, run, lease.run_seq, load_id, records, new_paths)
+        )
+        kill_point("commit.after")
+        self.result.records += records
+        self.result.packages += 1
+
+    def _tasks(
+        self, api: Any, chunk: Chunk, accounts: dict[str, Account], run: Run
+    ) -> Iterator[tuple[Account, Window | None, list[Resource]]]:
+        """What to read for a package, each entry whole or not at all."""
+        if chunk.current:
+            shared = [r for r in self.loader.resources if not r.per_account]
+            if shared:
+                yield self.loader.root(api), None, shared
+        resources = [r for r in self.loader.resources if r.per_account and (chunk.current or r.day)]
+        for name, window in chunk.windows.items():
+            if name in self._failed or (name, window.since, window.until) in run.done:
+                continue
+            yield accounts[name], window, resources
+
+    def _fail(self, account: Account, window: Window | None, error: Exception, run: Run) -> None:
+        message = redact(str(error))
+        _log.warning("%s: account %s is left out: %s", self.loader.name, account.id, message)
+        self._failed[account.id] = message
+        record = ResourceRecord(
+            "*",
+            account.id,
+            window and window.since,
+            window and window.until,
+            outcome="failed",
+            message=message,
+        )
+        self.result.records.append(record)
+        self.books.failures(run, [record])
+
+    def _reports(self) -> list[str]:
+        return [r.name for r in self.loader.resources if r.day]
+
+    def _names(self) -> dict[str, ColumnNames]:
+        names = {}
+        for resource in self.loader.resources:
+            columns, paths = self.books.column_names(resource.name)
+            declared = dict.fromkeys([*resource.columns, *resource.totals])
+            names[resource.name] = ColumnNames([*columns, *declared], paths)
+        return names
+
+
+class _Reader:
+    """Reads accounts of one package."""
+
+    def __init__(
+        self,
+        run: SourceRun,
+        api: Any,
+        lease: Lease,
+        landing: Landing,
+        names: dict[str, ColumnNames],
+        load_id: str,
+    ) -> None:
+        self._run = run
+        self._api = api
+        self._lease = lease
+        self._landing = landing
+        self._names = names
+        self._load_id = load_id
+
+    def account(self, account: Account, window: Window | None, resources: list[Resource]) -> _AccountHarvest:
+        """All resources of an account, or an error and nothing."""
+        for attempt in (1, 2):
+            spools: list[ResourceSpool] = []
+            try:
+                seconds = [self._spool(account, window, resource, spools) for resource in resources]
+                wrong = self._disagreement(account, window, spools)
+            except BaseException:
+                _remove(spools)
+                raise
+            if wrong is None or attempt == 2:
+                break
+            _log.info("%s: account %s is read again: %s", self._run.loader.name, account.id, wrong)
+            _remove(spools)
+        if wrong:
+            _log.warning("%s: account %s: %s, also when read again", self._run.loader.name, account.id, wrong)
+        return self._compare(account, window, spools, seconds, wrong)
+
+    def _spool(
+        self, account: Account, window: Window | None, resource: Resource, spools: list[ResourceSpool]
+    ) -> float:
+        began = time.monotonic()
+        asked = window if resource.day else None
+        spool = ResourceSpool(
+            resource,
+            account,
+            asked,
+            names=self._names[resource.name],
+            folder=self._landing.spool,
+            run_seq=self._lease.run_seq,
+            load_id=self._load_id,
+            file_index=self._run._file_index,
+        )
+        spools.append(spool)
+        files = 0
+        for number, body in enumerate(resource.read(self._api, account, asked)):
+            rows = spool.add(body)
+            self._run._progress.reading(self._run.loader.name, account.id, resource.name, rows)
+            if number == 0:
+                kill_point("read.first_page")
+            if len(spool.files) > files:
+                files = len(spool.files)
+                self._lease.check()
+        spool.finish()
+        if spool.files:
+            kill_point("read.file_written")
+        self._run._file_index = spool.file_index
+        return time.monotonic() - began
+
+    def _disagreement(
+        self, account: Account, window: Window | None, spools: list[ResourceSpool]
+    ) -> str | None:
+        """The first settled day on which a control report differs from the report it controls."""
+        if window is None:
+            return None
+        by_name = {spool.resource.name: spool for spool in spools}
+        today = self._run.clock.today(account.timezone)
+        nothing = SetSum()
+        for spool in spools:
+            if spool.resource.control is None or spool.resource.control not in by_name:
+                continue
+            controlled = by_name[spool.resource.control]
+            for day in sorted({*spool.sums, *controlled.sums} - {None}, key=str):
+                expected = spool.sums.get(day, nothing).totals
+                got = controlled.sums.get(day, nothing).totals
+                for name in spool.resource.totals:
+                    if (
+                        name in controlled.resource.totals
+                        and day < today
+                        and expected.get(name, 0) != got.get(name, 0)
+                    ):
+                        return (
+                            f"{name} of {day} is {expected.get(name, 0)} in {spool.resource.name}"
+                            f" but {got.get(name, 0)} in {controlled.resource.name}"
+                        )
+        return None
+
+    def _compare(
+        self,
+        account: Account,
+        window: Window | None,
+        spools: list[ResourceSpool],
+        seconds: list[float],
+        wrong: str | None,
+    ) -> _AccountHarvest:
+        since, until = (window.since, window.until) if window else (None, None)
+        before = self._run.books.receipts(account.id, since, until)
+        read_at = self._run.clock.now()
+        harvest = _AccountHarvest()
+        for spool, took in zip(spools, seconds, strict=True):
+            resource = spool.resource
+            record = ResourceRecord(resource.name, account.id, seconds=took, rows_read=spool.rows)
+            record.escaped = spool.escaped
+            if resource.day:
+                record.since, record.until = since, until
+            if resource.control and wrong:
+                record.message = wrong
+            changed: list[date | None] = []
+            for day in _days(resource, window):
+                total = spool.sums.get(day) or SetSum(totals=dict.fromkeys(resource.totals, _zero()))
+                receipt = self._receipt(
+                    resource, account, day, total, before.get((resource.name, day)), read_at
+                )
+                harvest.receipts.append(receipt)
+                if receipt.data_run_seq == self._lease.run_seq:
+                    changed.append(day)
+                    record.sets_landed += 1
+                else:
+                    record.sets_unchanged += 1
+            kept = [keep_days(file, changed) for file in spool.files]
+            harvest.files[resource.name] = [file for file in kept if file is not None]
+            record.rows_landed = sum(file.rows for file in harvest.files[resource.name])
+            harvest.records.append(record)
+        return harvest
+
+    def _receipt(
+        self,
+        resource: Resource,
+        account: Account,
+        day: date | None,
+        total: SetSum,
+        before: Receipt | None,
+        read_at: Any,
+    ) -> Receipt:
+        same = before is not None and (before.rows, before.rows_hash) == (total.rows, total.rows_hash)
+        return Receipt(
+            resource=resource.name,
+            account=account.id,
+            day=day,
+            run_seq=self._lease.run_seq,
+            data_run_seq=before.data_run_seq
+            if before is not None and same and total.rows
+            else self._lease.run_seq,
+            read_at=read_at,
+            rows=total.rows,
+            rows_hash=total.rows_hash,
+            totals=total.totals_text() if resource.totals else None,
+        )
+
+
+def _days(resource: Resource, window: Window | None) -> list[date | None]:
+    if not resource.day or window is None:
+        return [None]
+    return [window.since + timedelta(days=n) for n in range((window.until - window.since).days + 1)]
+
+
+def _zero() -> Any:
+    from decimal import Decimal
+
+    return Decimal(0)
+
+
+def _remove(spools: list[ResourceSpool]) -> None:
+    for spool in spools:
+        for file in spool.files:
+            file.path.unlink(missing_ok=True)
+
+
+def _root(error: BaseException) -> BaseException:
+    """The error of ours inside what dlt has wrapped around it, else the innermost one."""
+    seen = error
+    while True:
+        if isinstance(seen, AdstarError):
+            return seen
+        inner = seen.__cause__ or (
+            getattr(seen, "exception", None) if not isinstance(seen, AdstarError) else None
+        )
+        if not isinstance(inner, BaseException) or inner is seen:
+            return seen
+        seen = inner
+
+
+def warn_of_sunset(loader: Loader, settings: Settings, clock: Clock) -> str | None:
+    """Warn when the vendor's version ends within 60 days; the warning, if any."""
+    sunset = settings.api_version_sunset
+    if sunset is None:
+        return None
+    days = (sunset - clock.today("UTC")).days
+    if days > SUNSET_WARNING_DAYS:
+        return None
+    when = f"ends on {sunset}, in {days} days" if days >= 0 else f"has ended on {sunset}"
+    text = f"{loader.name}: API version {settings.api_version} {when}; set a newer one as sources.{loader.name}.api_version"
+    _log.warning(text)
+    return text

@@ -1,0 +1,309 @@
+"""Rows of an account, kept on disk as whole sets until the account has been read to its end.
+
+A set is what one reading says about one (resource, account, day), or about all entities of an account. While
+pages come in, finished Parquet files are written, and of each set the number of rows, a hash that does
+not depend on their order, and exact totals are kept in memory. Then the set is compared with its newest
+committed receipt: equal ones land a receipt only, so their rows are taken out of the files again.
+"""
+
+from __future__ import annotations
+
+import decimal
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path as FilePath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from loaders._core.declare import Account, Resource, Window
+from loaders._core.errors import BadBody
+from loaders._core.naming import ColumnNames
+from loaders._core.records import Page, RecordReader
+from loaders._core.text import MARK
+
+FILE_ROWS = 20_000
+Day = date | None
+
+_EXACT = decimal.Context(
+    prec=2_000,
+    Emax=decimal.MAX_EMAX,
+    Emin=decimal.MIN_EMIN,
+    traps=[decimal.Inexact, decimal.InvalidOperation],
+)
+_SYSTEM_FIELDS = [
+    pa.field("_run_seq", pa.int64()),
+    pa.field("_row_no", pa.int64()),
+    pa.field("_account", pa.string()),
+    pa.field("_day", pa.date32()),
+    pa.field("_dlt_load_id", pa.string()),
+]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What ``covered`` keeps of a set. ``totals``: exact decimal sums by raw column, None where there is none."""
+
+    resource: str
+    account: str
+    day: Day
+    run_seq: int
+    data_run_seq: int
+    read_at: datetime
+    rows: int
+    rows_hash: str
+    totals: str | None
+
+
+@dataclass
+class SetSum:
+    """What is known of a set that is being read: ``lanes`` add up the hashes of its rows, modulo 2^64 each."""
+
+    rows: int = 0
+    lanes: np.ndarray = field(default_factory=lambda: np.zeros(2, np.uint64))
+    totals: dict[str, decimal.Decimal | None] = field(default_factory=dict)
+
+    @property
+    def rows_hash(self) -> str:
+        """The set's hash, independent of the order of its rows."""
+        return "".join(f"{int(lane):016x}" for lane in self.lanes)
+
+    def totals_text(self) -> str:
+        """The totals as JSON; null for a column that holds what can't be summed."""
+        return json.dumps(
+            {name: None if value is None else plain(value) for name, value in self.totals.items()}
+        )
+
+
+def plain(value: decimal.Decimal) -> str:
+    """A decimal without exponent and trailing zeros."""
+    text = format(value, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+@dataclass(frozen=True)
+class SpooledFile:
+    """A finished Parquet file of raw rows."""
+
+    path: FilePath
+    rows: int
+    days: frozenset[Day]
+
+
+class ResourceSpool:
+    """Takes the pages of one resource of one account; gives files and sums.
+
+    Args:
+        folder: where its files are written.
+        file_index: number of the first file, unique within the run; row numbers are made of it.
+    """
+
+    def __init__(
+        self,
+        resource: Resource,
+        account: Account,
+        window: Window | None,
+        names: ColumnNames,
+        folder: FilePath,
+        run_seq: int,
+        load_id: str,
+        file_index: int,
+    ) -> None:
+        self.resource = resource
+        self.account = account
+        self.sums: dict[Day, SetSum] = {}
+        self.files: list[SpooledFile] = []
+        self.rows = 0
+        self.escaped = 0
+        self.file_index = file_index
+        self._window = window
+        self._names = names
+        self._folder = folder
+        self._run_seq = run_seq
+        self._load_id = load_id
+        self._reader = RecordReader(resource.records, resource.opens)
+        self._pending: list[pa.Table] = []
+        self._pending_rows = 0
+
+    def add(self, body: bytes) -> int:
+        """Take one document; the number of its records.
+
+        Raises:
+            BadBody: it can't be read, or has a row without a day or of a day that was not asked for.
+        """
+        page = self._reader.read(body)
+        self.rows += page.rows
+        self.escaped += page.escaped
+        if page.rows:
+            self._pending.append(self._table(page))
+            self._pending_rows += page.rows
+        while self._pending_rows >= FILE_ROWS:
+            self._write()
+        return page.rows
+
+    def finish(self) -> None:
+        """Write what is left."""
+        if self._pending_rows:
+            self._write()
+
+    def _table(self, page: Page) -> pa.Table:
+        columns = {self._names.name(path): column for path, column in page.columns.items()}
+        if not columns:  # Records without fields are rows all the same.
+            return pa.table({"_": pa.nulls(page.rows)})
+        return pa.table(columns)
+
+    def _write(self) -> None:
+        table = pa.concat_tables(self._pending, promote_options="default").combine_chunks()
+        rest = table.slice(FILE_ROWS)
+        table = table.slice(0, FILE_ROWS)
+        self._pending = [rest] if rest.num_rows else []
+        self._pending_rows = rest.num_rows
+
+        empty = pa.nulls(table.num_rows, pa.string())
+        present = set(table.column_names)
+        order = list(self._names.order)
+        columns = [_one(table[name]) if name in present else empty for name in order]
+        days = self._days(columns, order, table.num_rows)
+        self._sum(columns, order, days)
+
+        system = [
+            pa.repeat(pa.scalar(self._run_seq, pa.int64()), table.num_rows),
+            pa.array((self.file_index << 32) + np.arange(table.num_rows, dtype=np.int64)),
+            pa.repeat(pa.scalar(self.account.id, pa.string()), table.num_rows),
+            days,
+            pa.repeat(pa.scalar(self._load_id, pa.string()), table.num_rows),
+        ]
+        fields = [pa.field(name, pa.string()) for name in order]
+        whole = pa.table([*system, *columns], schema=pa.schema([*_SYSTEM_FIELDS, *fields]))
+        path = self._folder / f"{self.resource.name}.{self.file_index}.parquet"
+        write(whole, path)
+        self.files.append(SpooledFile(path, whole.num_rows, frozenset(pc.unique(days).to_pylist())))
+        self.file_index += 1
+
+    def _days(self, columns: list[pa.Array], order: list[str], rows: int) -> pa.Array:
+        if not self.resource.day:
+            return pa.nulls(rows, pa.date32())
+        name = self._names.name(self.resource.day)
+        texts = columns[order.index(name)] if name in order else pa.nulls(rows, pa.string())
+        coded = texts.dictionary_encode()
+        where = f"{self.resource.name} of account {self.account.id}"
+        if coded.null_count:
+            raise BadBody(f"a row has no {name}", where=where)
+        try:
+            dictionary = pc.cast(coded.dictionary, pa.date32())
+        except pa.ArrowInvalid:
+            raise BadBody(f"a row's {name} is no date: {coded.dictionary.to_pylist()}", where=where) from None
+        if self._window is not None:
+            for day in dictionary.to_pylist():
+                if not self._window.since <= day <= self._window.until:
+                    asked = f"{self._window.since} to {self._window.until}"
+                    raise BadBody(f"a row is of {day}, asked for were {asked}", where=where)
+        return dictionary.take(coded.indices)
+
+    def _sum(self, columns: list[pa.Array], order: list[str], days: pa.Array) -> None:
+        lanes = _row_hashes(columns)
+        coded = days.dictionary_encode(null_encoding="encode")
+        codes = coded.indices.to_numpy()
+        totals = {name: columns[order.index(name)] for name in self.resource.totals if name in order}
+        for code, day in enumerate(coded.dictionary.to_pylist()):
+            chosen = codes == code
+            total = self.sums.setdefault(
+                day, SetSum(totals=dict.fromkeys(self.resource.totals, decimal.Decimal(0)))
+            )
+            total.rows += int(np.count_nonzero(chosen))
+            total.lanes = total.lanes + lanes[chosen].sum(axis=0, dtype=np.uint64)
+            mask = pa.array(chosen)
+            for name, texts in totals.items():
+                total.totals[name] = _add(total.totals[name], texts.filter(mask))
+
+
+def keep_days(file: SpooledFile, days: Iterable[Day]) -> SpooledFile | None:
+    """The file with the rows of these days only; None if that is none. Written anew if it holds others."""
+    kept = frozenset(days) & file.days
+    if kept == file.days:
+        return file
+    if not kept:
+        file.path.unlink()
+        return None
+    # Memory, not a map of the file: that one is about to be replaced.
+    table = pq.read_table(file.path, memory_map=False)
+    table = table.filter(
+        pc.is_in(table["_day"], value_set=pa.array(sorted(d for d in kept if d), pa.date32()))
+    )
+    write(table, file.path)
+    return SpooledFile(file.path, table.num_rows, kept)
+
+
+def write(table: pa.Table, path: FilePath) -> None:
+    """A Parquet file that is there whole or not at all."""
+    part = path.with_suffix(".part")
+    pq.write_table(table, part, compression="lz4", use_dictionary=False, write_statistics=False)
+    part.replace(path)
+
+
+def sum_texts(texts: Mapping[str, str | None], into: dict[str, decimal.Decimal | None]) -> None:
+    """Add totals as a receipt has them; a sum with an unknown part is unknown."""
+    for name, text in texts.items():
+        before = into.get(name, decimal.Decimal(0))
+        into[name] = None if before is None or text is None else _EXACT.add(before, decimal.Decimal(text))
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _add(total: decimal.Decimal | None, texts: pa.Array) -> decimal.Decimal | None:
+    """``total`` and the sum of these numbers, exactly; None if one of them is no number."""
+    if total is None:
+        return None
+    try:
+        part = pc.sum(pc.cast(texts, pa.decimal128(38, 9)), min_count=0).as_py()
+        return _EXACT.add(total, part)
+    except pa.ArrowInvalid:
+        pass
+    try:
+        for text in texts.drop_null().to_pylist():
+            value = decimal.Decimal(text)
+            if not value.is_finite():
+                return None
+            total = _EXACT.add(total, value)
+    except (decimal.DecimalException, ValueError):
+        return None
+    return total
+
+
+def _row_hashes(columns: list[pa.Array]) -> np.ndarray:
+    """128 bits for each row, as two numbers; the same whatever empty columns stand at the end.
+
+    The values of a row are joined by U+0000, which no value holds; null is a bare U+E000, which no value
+    holds either, because ``text.escape`` follows it by four digits. Those two are cut off at the end, so an
+    empty text must not look like them.
+    """
+    if not columns:
+        return np.zeros((0, 2), np.uint64)
+    marked = [_mark_empty(column) for column in columns]
+    joined = pc.binary_join_element_wise(*marked, "\x00", null_handling="replace", null_replacement=MARK)
+    trimmed = pc.utf8_rtrim(joined, characters="\x00" + MARK)
+    ends = np.frombuffer(trimmed.buffers()[1], np.int32)[
+        trimmed.offset : trimmed.offset + len(trimmed) + 1
+    ].tolist()
+    data = memoryview(trimmed.buffers()[2] or b"")
+    blake2b = hashlib.blake2b
+    digests = b"".join(
+        [
+            blake2b(data[start:end], digest_size=16).digest()
+            for start, end in zip(ends, ends[1:], strict=False)
+        ]
+    )
+    return np.frombuffer(digests, np.dtype("<u8")).reshape(-1, 2)
+
+
+def _mark_empty(column: pa.Array) -> pa.Array:
+    if column.null_count < len(column) and pc.min(pc.binary_length(column)).as_py() == 0:
+        return pc.if_else(pc.equal(column, ""), MARK + "z", column)
+    return column

@@ -1,0 +1,24 @@
+"""Text that Postgres can't hold, made holdable and back again.
+
+Postgres text has no U+0000, and UTF-8 no lone surrogates, but JSON strings may have both. Each such
+character becomes U+E000 and its four hexadecimal digits; so does U+E000 itself, which makes the escape
+reversible for every text.
+"""
+
+from __future__ import annotations
+
+import re
+
+MARK = "\ue000"
+_UNHOLDABLE = re.compile("[\x00\ud800-\udfff\ue000]")
+_ESCAPED = re.compile(MARK + "([0-9a-f]{4})")
+
+
+def escape(text: str) -> str:
+    """``text`` without U+0000, lone surrogates and bare U+E000; all other text comes back as it is."""
+    return _UNHOLDABLE.sub(lambda found: f"{MARK}{ord(found[0]):04x}", text)
+
+
+def unescape(text: str) -> str:
+    """The text that ``escape`` was given."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)

@@ -1,0 +1,92 @@
+"""Which days a run reads, and in which packages."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from loaders._core.declare import Account, Window
+
+MERGED_DAYS = 62
+
+
+@dataclass
+class Chunk:
+    """One load package to be: accounts with the days to read of them, oldest chunk first.
+
+    ``current`` marks the last one, which reads entities too.
+    """
+
+    windows: dict[str, Window] = field(default_factory=dict)
+    current: bool = False
+
+
+def floor_day(today: date, months: int) -> date:
+    """The oldest day a vendor answers for: the same day of the month ``months`` before ``today``."""
+    month = today.year * 12 + today.month - 1 - months
+    year, month = month // 12, month % 12 + 1
+    return date(year, month, min(today.day, calendar.monthrange(year, month)[1]))
+
+
+def live_window(
+    today: date, *, window_days: int, start_date: date | None, covered_until: date | None, history_months: int
+) -> Window:
+    """The days a daily run reads: the last ``window_days``, and what lies between them and the last covered day.
+
+    An account never read before begins on ``start_date``.
+    """
+    since = today - timedelta(days=window_days - 1)
+    if covered_until is not None:
+        since = min(since, covered_until + timedelta(days=1))
+    elif start_date is not None:
+        since = min(start_date, today)
+    return Window(max(since, floor_day(today, history_months)), today)
+
+
+def plan_live(windows: dict[str, Window], window_days: int) -> list[Chunk]:
+    """Packages of a daily run: long gaps month by month and first, the recent days with all entities last."""
+    history: dict[str, Window] = {}
+    recent: dict[str, Window] = {}
+    for account, window in windows.items():
+        cut = max(window.since, window.until - timedelta(days=window_days - 1))
+        if (cut - window.since).days > MERGED_DAYS:
+            history[account] = Window(window.since, cut - timedelta(days=1))
+            recent[account] = Window(cut, window.until)
+        else:
+            recent[account] = window
+    return [*_by_month(history), Chunk(recent, current=True)]
+
+
+def plan_backfill(
+    accounts: Iterable[Account], todays: Sequence[date], since: date, until: date, months: int
+) -> list[Chunk]:
+    """Packages of a backfill: its days month by month, no older than the floor and not after today."""
+    windows = {}
+    for account, today in zip(accounts, todays, strict=True):
+        window = Window(max(since, floor_day(today, months)), min(until, today))
+        if window.since <= window.until:
+            windows[account.id] = window
+    chunks = _by_month(windows) or [Chunk()]
+    chunks[-1].current = True
+    return chunks
+
+
+def months_of(window: Window) -> list[Window]:
+    """The window cut at the ends of months."""
+    parts = []
+    since = window.since
+    while since <= window.until:
+        end = since.replace(day=calendar.monthrange(since.year, since.month)[1])
+        parts.append(Window(since, min(end, window.until)))
+        since = end + timedelta(days=1)
+    return parts
+
+
+def _by_month(windows: dict[str, Window]) -> list[Chunk]:
+    chunks: dict[tuple[int, int], Chunk] = {}
+    for account, window in windows.items():
+        for part in months_of(window):
+            chunks.setdefault((part.since.year, part.since.month), Chunk()).windows[account] = part
+    return [chunks[month] for month in sorted(chunks)]
