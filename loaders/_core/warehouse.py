@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 import psycopg2
@@ -43,6 +44,12 @@ class Target:
     def embedded(self) -> bool:
         """Is it the Postgres that adstar starts by itself?"""
         return self.name == EMBEDDED
+
+    @property
+    def dsn(self) -> str:
+        """The place as an address for libpq; it holds the password."""
+        login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
+        return f"postgresql://{login}@{self.host}:{self.port}/{quote(self.database, safe='')}"
 
     def connect(self) -> Any:
         """A new psycopg2 connection.
