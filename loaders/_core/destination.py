@@ -6,6 +6,9 @@ expects, and its CSV job turns empty texts into null. Here both are errors.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from dlt.destinations import postgres as dlt_postgres
@@ -36,7 +39,37 @@ def require_driver() -> None:
         )
 
 
+class _Connections:
+    """One ADBC connection for each loading thread: opening one reads the server's catalogue, 0.1 s each."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Any] = {}
+
+    @contextmanager
+    def borrow(self, connect: Callable[[], Any]) -> Iterator[Any]:
+        """This thread's connection; closed for good if what is done with it fails."""
+        thread = threading.get_ident()
+        connection = self._open.get(thread) or connect()
+        self._open[thread] = connection
+        try:
+            yield connection
+        except BaseException:
+            self._open.pop(thread).close()
+            raise
+
+    def close(self) -> None:
+        """Close them all; no job may be at work."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+
+connections = _Connections()
+
+
 class _CopyJob(PostgresParquetCopyJob):  # type: ignore[misc]
+    def _connect(self) -> Any:
+        return connections.borrow(super()._connect)
+
     def run(self) -> None:
         kill_point("load.job_started")
         super().run()

@@ -23,13 +23,13 @@ from dlt.extract.source import DltSource
 from loaders._core import places
 from loaders._core.crash import kill_point
 from loaders._core.declare import Loader
-from loaders._core.destination import LandingError, require_driver
+from loaders._core.destination import LandingError, connections, require_driver
 from loaders._core.naming import ColumnNames
 from loaders._core.ops import COVERED_COLUMNS, Books
 from loaders._core.sets import Receipt, SpooledFile, write
 from loaders._core.warehouse import Target
 
-LOAD_WORKERS = 1
+LOAD_WORKERS = int(os.environ.get('LW','1'))
 _COLUMN_TYPES = {
     "_run_seq": "bigint",
     "_row_no": "bigint",
@@ -123,7 +123,10 @@ class Landing:
         self._assert_parquet(pipeline, load_id)
         self._make_tables()
         kill_point("load.tables_ready")
-        pipeline.load(workers=LOAD_WORKERS, raise_on_failed_jobs=True)
+        try:
+            pipeline.load(workers=LOAD_WORKERS, raise_on_failed_jobs=True)
+        finally:
+            connections.close()
         if pipeline.list_normalized_load_packages():
             raise LandingError(f"load package {load_id} is still pending after loading")
         for name in self._names:

@@ -24,7 +24,9 @@ class ColumnNames:
 
     def __init__(self, columns: Iterable[str] = (), paths: Mapping[str, str] | None = None) -> None:
         self.paths: dict[str, str] = dict(paths or {})
-        self.order: list[str] = [c for c in dict.fromkeys(columns) if c not in SYSTEM_COLUMNS]
+        self.order: list[str] = [
+            c for c in dict.fromkeys([*columns, *self.paths.values()]) if c not in SYSTEM_COLUMNS
+        ]
         self._taken = set(self.paths.values())
 
     def name(self, path: tuple[str, ...]) -> str:

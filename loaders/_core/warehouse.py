@@ -93,7 +93,9 @@ class Target:
             return destinations.redshift(
                 credentials=credentials, staging_iam_role=self.settings.get("staging_iam_role")
             )
-        return destinations.postgres(credentials=credentials)
+        from loaders._core.destination import postgres  # noqa: PLC0415
+
+        return postgres(credentials=credentials)
 
 
 def ensure_started(name: str | None = None, profiles_dir: Path | None = None) -> Target:
