@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field, replace
 from datetime import date
 from typing import Any
@@ -132,7 +132,7 @@ def accounts(api: Api) -> list[Account]:
     ]
 
 
-def entities(name: str, fields: str, statuses: list[str] | None = None) -> Resource:
+def entities(name: str, fields: str, statuses: Sequence[str] = ()) -> Resource:
     """An edge of the account, read in every status."""
     query = {"fields": fields} | ({"effective_status": as_json(statuses)} if statuses else {})
 

@@ -3,8 +3,9 @@
 A query is one operation of the daily quota whatever it returns, so reports are asked for by month. No query
 filters on status: REMOVED objects keep their figures. Campaign days are read beside ad days because
 Performance Max and Smart campaigns have no ad rows; conversions by action need a query of their own, as
-their segments exclude clicks and cost. Managers, cancelled and closed customers are not read (they have no figures, or
-Google refuses them) unless asked for by id; hidden ones are: hiding concerns Google's own screens only.
+their segments exclude clicks and cost. Managers, cancelled and closed customers are not read (they have
+no figures, or Google refuses them) unless asked for by id; hidden ones are: hiding concerns Google's own
+screens only.
 """
 
 from __future__ import annotations
@@ -19,22 +20,21 @@ from dlt.common.typing import TSecretStrValue
 
 from loaders._core import errors
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings, Window
-from loaders._core.http import Http, Reply, Rule, decode, first_match
+from loaders._core.http import Reply, Rule, decode, first_match
 from loaders._core.oauth import RefreshToken
 from loaders._core.pages import Api, in_parts, listed
 from loaders._core.redact import secret
 
-OBJECTS = ("customer", "customerClient", "campaign", "campaignBudget", "adGroup", "adGroupAd", "metrics")
-OBJECTS += ("adGroupCriterion", "conversionAction", "keywordView", "searchTermView", "segments")
-CLIENT = (
-    "client_customer id level manager descriptive_name currency_code time_zone status hidden test_account"
-)
-CLIENTS = ", ".join(f"customer_client.{each}" for each in CLIENT.split())
+OBJECTS = ["customer", "customerClient", "campaign", "campaignBudget", "adGroup", "adGroupAd", "metrics"]
+OBJECTS += ["adGroupCriterion", "conversionAction", "keywordView", "searchTermView", "segments"]
+CLIENT = "id client_customer level manager descriptive_name currency_code time_zone status hidden"
+CLIENTS = ", ".join(f"customer_client.{each}" for each in [*CLIENT.split(), "test_account"])
 CUSTOMER = "customer.id, customer.currency_code"
 CAMPAIGN = f"{CUSTOMER}, campaign.id"
 CAMPAIGNS = f"""{CAMPAIGN}, campaign.name, campaign.status, campaign.serving_status,
     campaign.advertising_channel_type, campaign.advertising_channel_sub_type, campaign.bidding_strategy_type,
-    campaign.start_date_time, campaign.end_date_time, campaign_budget.id, campaign_budget.amount_micros, customer.time_zone"""
+    campaign.start_date_time, campaign.end_date_time, campaign_budget.id, campaign_budget.amount_micros,
+    customer.time_zone"""
 GROUP = f"{CAMPAIGN}, ad_group.id"
 GROUPS = f"{GROUP}, ad_group.name, ad_group.status, ad_group.type, ad_group.cpc_bid_micros"
 AD = f"{GROUP}, ad_group_ad.ad.id"
@@ -69,7 +69,7 @@ RULES = (
 
 @configspec
 class GoogleAdsSettings(Settings):
-    """``[sources.google_ads]``; without ``customer_ids`` all customers below ``login_customer_id`` are read."""
+    """``[sources.google_ads]``; no ``customer_ids`` means all customers below ``login_customer_id``."""
 
     client_id: str = ""
     client_secret: TSecretStrValue = None  # type: ignore[assignment]
@@ -149,7 +149,7 @@ def table(name: str, source: str, fields: str, *, control: str | None = None, wh
 
     names = [each.strip().split(".") for each in fields.split(",")]
     columns = tuple(dict.fromkeys("__".join(parts[:2]) for parts in names))
-    found = Resource(name, in_parts(read), ("results",), OBJECTS, columns=columns)
+    found = Resource(name, in_parts(read), ("results",), tuple(OBJECTS), columns=columns)
     if ["segments", "date"] not in names:
         return found
     totals = (DELIVERY if DELIVERY in fields else CREDIT).replace(".", "__").split(", ")

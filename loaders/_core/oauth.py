@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from functools import partial
 
 import httpx
 import msgspec
@@ -43,7 +44,6 @@ class RefreshToken(httpx.Auth):
         *,
         deadline_seconds: float = 300.0,
         clock: Callable[[], float] = time.monotonic,
-        transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._form = {
@@ -53,15 +53,10 @@ class RefreshToken(httpx.Auth):
             "grant_type": "refresh_token",
         }
         self._url = token_url
-        self._http = Http(
-            token_url,
-            _refused,
-            deadline_seconds=deadline_seconds,
-            transport=transport,
-            clock=clock,
-            sleep=sleep,
-        )
         self._clock = clock
+        self._endpoint = partial(
+            Http, token_url, _refused, deadline_seconds=deadline_seconds, clock=clock, sleep=sleep
+        )
         self._lock = threading.Lock()
         self._token = ""
         self._ends = 0.0
@@ -78,7 +73,8 @@ class RefreshToken(httpx.Auth):
     def _current(self, refused: str) -> str:
         with self._lock:
             if not self._token or self._token == refused or self._clock() > self._ends:
-                body = self._http.fetch("POST", self._url, form=self._form)
+                with self._endpoint() as http:
+                    body = http.fetch("POST", self._url, form=self._form)
                 try:
                     token = msgspec.json.decode(body, type=_Token)
                 except msgspec.DecodeError as why:

@@ -252,7 +252,7 @@ class Jobs:
         raise TooLarge(f"the report job failed {self.orders} times", where=path)
 
     def _done(self, http: Http, job: str, deadline: float) -> bool:
-        pause, moved = 0.5, http.clock()
+        pause, moved = 0.25, http.clock()
         last: tuple[Any, Any] = (None, None)
         while True:
             try:

@@ -30,13 +30,13 @@ _IS_NAME = re.compile(rf"(?i)(?:[\w.-]*[_.-])?{_NAME}")
 _PAIRS = re.compile(
     rf"""(?ix)
     (?P<name>{_NAME})
-    (?P<between>(?:\\?["'])?\s*(?:=|:|,|%3D|%253D|%22%3A(?:%20|\+)?%22)\s*b?)
+    (?P<between>(?:\\?["'])?\s*(?:=|:|,|%3D|%253D|%22%3A(?:%20|\+)?%22)\s*(?:b(?=["']))?)
     (?:(?P<quote>\\?["'])(?P<quoted>(?:\\.|(?!(?P=quote)).)*)(?P=quote)
       |(?P<bare>(?:(?!%26|%22|%2526)[^\s&"'<>\\,;)\]}}])+))
     """
 )
 _AUTHORIZATION = re.compile(
-    r"""(?i)(authorization\\?["']?\s*[:=,]\s*b?\\?["']?\s*)(?:(?:bearer|basic|token|oauth)\s+)?[^\s"',;)\]}]+"""
+    r"""(?i)(authorization\\?["']?\s*[:=,]\s*(?:b(?=["']))?\\?["']?\s*)(?:(?:bearer|basic|token|oauth)\s+)?[^\s"',;)\]}]+"""
 )
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=|-]{8,}")
 _DSN = re.compile(r"(?i)([a-z][a-z0-9+.-]*://[^\s:/@\"']*:)[^\s/\"']*(@)")

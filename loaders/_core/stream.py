@@ -91,7 +91,7 @@ def _first_object(buffer: bytearray) -> int | None:
             except msgspec.DecodeError:
                 return None
             return end
-        return len(view)
+        return buffer.rfind(b"}") + 1
 
 
 def _checked(body: bytes) -> bytes:
