@@ -475,6 +475,9 @@ class Business:
             return no_units(book, day)
         return compute_units(book, day, hours)
 
+    def _keyword_choice(self, book: Book) -> Ints:
+        return keyword_choice(book)
+
     def _keyword_parts(
         self, account: Account, day: date, as_of: datetime
     ) -> Iterator[tuple[tuple[int, ...], tuple[str, str, str, str, str], Ints]]:

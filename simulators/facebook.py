@@ -1,7 +1,7 @@
-"""Meta's Graph and Marketing API as far as a loader meets it: accounts, entities, insights, report runs, batches.
+"""Meta's Graph and Marketing API as a loader meets it: accounts, entities, insights, report runs, batches.
 
-What the wire looks like follows Meta's documentation and recorded traffic; simulators/README.md lists what is left
-out and what is assumed. Every account-related answer carries the usage headers; errors come in Meta's envelope.
+What the wire looks like follows Meta's documentation and recorded traffic; simulators/README.md lists what is
+left out and what is assumed. Answers about an account carry the usage headers, errors Meta's envelope.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import hmac
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
@@ -38,7 +38,7 @@ from simulators.facebook_insights import (
 )
 from simulators.faults import Faults
 
-PLATFORM = "facebook_ads"
+PLATFORM: Final = "facebook_ads"
 NEWEST = "v26.0"
 DEFAULT_LIMIT = 25
 ENTITY_LIMIT = 500
@@ -47,13 +47,7 @@ BATCH_LIMIT = 50
 RUN_LIFE = timedelta(days=30)
 JOB_PATHS: tuple[tuple[tuple[str, int], ...], ...] = (
     (("Job Running", 100), ("Job Completed", 100)),
-    (
-        ("Job Not Started", 0),
-        ("Job Started", 0),
-        ("Job Running", 62),
-        ("Job Running", 100),
-        ("Job Completed", 100),
-    ),
+    (("Job Not Started", 0), ("Job Running", 100), ("Job Completed", 100)),
     (("Job Completed", 100),),
 )
 """What successive polls see, by turns: 100 % is no sign of completion."""
@@ -88,6 +82,16 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Call:
+    """A request without its host: `parts` of the path below the version."""
+
+    method: str
+    version: str
+    parts: list[str]
+    params: dict[str, str]
+
+
 class GraphError(Exception):
     """An answer in Meta's error envelope."""
 
@@ -104,7 +108,7 @@ class GraphError(Exception):
         user_message: str | None = None,
         regain_minutes: int = 0,
     ) -> None:
-        """`kind` is the envelope's `type`; None leaves it out. `regain_minutes` goes into the usage header."""
+        """`kind` is the envelope's `type`, None: none. `regain_minutes` goes into the usage header."""
         super().__init__(message)
         self.status, self.regain_minutes = status, regain_minutes
         envelope = {
@@ -165,9 +169,9 @@ class Graph:
             if method == "POST" and not parts and "batch" in params:
                 return self._batch(params)
             if not parts and "ids" in params:
-                return self._many(method, version, params)
-            node, account = self._node(parts, params)
-            return self._at(method, version, parts, params, node, account)
+                return self._many(Call(method, version, parts, params))
+            node, account = self._node(parts)
+            return self._at(Call(method, version, parts, params), node, account)
         except BadQuery as bad:
             error = GraphError(bad.code, str(bad))
         except GraphError as raised:
@@ -177,16 +181,25 @@ class Graph:
         body = msgspec.json.encode({"error": {**error.envelope, "fbtrace_id": f"A{trace}"}})
         return Answer(body, error.status, self._usage(account, path, error.regain_minutes))
 
+    def identify(self, path: str, params: Mapping[str, str]) -> tuple[str | None, str]:
+        """Account id and resource of a request as faults know them, as far as the path says."""
+        _, parts = _split(path)
+        name, edge = (parts[0] if parts else ""), (parts[1] if len(parts) > 1 else "")
+        if name in self._runs:
+            query = self._runs[name].query
+            return query.account.id, query.resource if edge else "report_run"
+        account = name.removeprefix("act_") if name.startswith("act_") else None
+        if edge == "insights":
+            return account, f"insights_{params.get('level', 'account')}"
+        return account, edge or ("adaccounts" if account else "object")
+
     def _authorise(self, params: Mapping[str, str]) -> None:
-        token = params.get("access_token")
-        if not token:
+        given = params.get("access_token")
+        if not given:
             raise GraphError(104, "An access token is required to request this resource.")
         if self._sim.faults.take("expired_token", platform=PLATFORM) is not None:
-            raise GraphError(
-                190, "Error validating access token: Session has expired on Friday. The current time is Saturday.",
-                subcode=463,
-            )  # fmt: skip
-        if token != self._sim.facebook_token:
+            raise GraphError(190, "Error validating access token: Session has expired.", subcode=463)
+        if given != self._sim.facebook_token:
             raise GraphError(190, "Invalid OAuth access token - Cannot parse access token", subcode=467)
         secret = self._sim.facebook_app_secret
         if secret is None:
@@ -198,7 +211,7 @@ class Graph:
                 "API calls from the server require an appsecret_proof argument",
                 kind="GraphMethodException",
             )
-        right = hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()
+        right = hmac.new(secret.encode(), given.encode(), hashlib.sha256).hexdigest()
         if not hmac.compare_digest(proof, right):
             raise GraphError(
                 100, "Invalid appsecret_proof provided in the API argument", kind="GraphMethodException"
@@ -226,8 +239,8 @@ class Graph:
         )
 
     # ---- nodes
-    def _node(self, parts: list[str], params: Mapping[str, str]) -> tuple[Any, Account | None]:
-        """What the first part of the path names: ("User", …), ("AdAccount", account), ("Run", run), ("Ad", ad) …"""
+    def _node(self, parts: list[str]) -> tuple[Any, Account | None]:
+        """What the first part of the path names, as (type, object), and the account that it belongs to."""
         name = parts[0] if parts else ""
         if name == "me":
             return ("User", {"id": "100012345678901", "name": "adstar loader"}), None
@@ -250,33 +263,26 @@ class Graph:
                         return ("AdCreative", one), account
         raise _missing(name)
 
-    def _at(
-        self,
-        method: str,
-        version: str,
-        parts: list[str],
-        params: dict[str, str],
-        node: tuple[str, Any],
-        account: Account | None,
-    ) -> Answer:
+    def _at(self, call: Call, node: tuple[str, Any], account: Account | None) -> Answer:
         kind, value = node
-        match parts[1:]:
+        params = call.params
+        match call.parts[1:]:
             case []:
                 return self._object(kind, value, account, params)
             case ["adaccounts"] if kind == "User":
-                return self._accounts(version, parts, params)
+                return self._accounts(call)
             case ["insights"] if kind == "Run":
-                return self._run_rows(version, parts, params, value)
+                return self._run_rows(call, value)
             case ["insights"] if account is not None and kind in ("AdAccount", "Campaign", "AdSet", "Ad"):
                 query = parse(account, _below(kind, value), params, self._sim.now)
                 self._strike(account, query.resource)
                 self._refuse_large(query)
-                if method == "POST":
+                if call.method == "POST":
                     return self._start_run(query)
-                return self._insights_page(version, parts, params, query)
+                return self._insights_page(call, query)
             case [edge] if account is not None and edge in _EDGES_OF.get(kind, ()):
-                return self._edge(version, parts, params, kind, value, account)
-        raise GraphError(2500, f"Unknown path components: /{'/'.join(parts[1:])}", kind="OAuthException")
+                return self._edge(call, kind, value, account)
+        raise GraphError(2500, f"Unknown path components: /{'/'.join(call.parts[1:])}")
 
     def _object(self, kind: str, value: Any, account: Account | None, params: Mapping[str, str]) -> Answer:
         if kind == "Run":
@@ -288,25 +294,23 @@ class Graph:
         one = self._dress(account, resource).object(self._cut(write(value), chosen, account))
         return Answer(msgspec.json.encode(one), headers=self._usage(account, resource))
 
-    def _accounts(self, version: str, parts: list[str], params: dict[str, str]) -> Answer:
+    def _accounts(self, call: Call) -> Answer:
         self._strike(None, "adaccounts")
         rows = self._sim.business.accounts(PLATFORM)
-        return self._list(version, parts, params, "AdAccount", rows, None, "adaccounts")
+        return self._list(call, "AdAccount", rows, None, "adaccounts")
 
-    def _many(self, method: str, version: str, params: dict[str, str]) -> Answer:
+    def _many(self, call: Call) -> Answer:
         """`?ids=a,b`: a map from id to object."""
         out = {}
-        for name in list_param(params, "ids"):
-            node, account = self._node([name], params)
-            answer = self._at(method, version, [name], params, node, account)
+        for name in list_param(call.params, "ids"):
+            node, account = self._node([name])
+            answer = self._at(replace(call, parts=[name]), node, account)
             out[name] = msgspec.Raw(answer.body)
         return Answer(msgspec.json.encode(out))
 
     # ---- edges
-    def _edge(
-        self, version: str, parts: list[str], params: dict[str, str], kind: str, value: Any, account: Account
-    ) -> Answer:
-        edge = parts[1]
+    def _edge(self, call: Call, kind: str, value: Any, account: Account) -> Answer:
+        edge, params = call.parts[1], call.params
         self._strike(account, edge)
         limit = _limit(params)
         if limit > ENTITY_LIMIT:
@@ -329,18 +333,12 @@ class Graph:
             while len(self._lists) > 8:
                 self._lists.popitem(last=False)
         node_type = objects.EDGES[edge][0]
-        return self._list(version, parts, params, node_type, self._lists[key], account, edge)
+        return self._list(call, node_type, self._lists[key], account, edge)
 
     def _list(
-        self,
-        version: str,
-        parts: list[str],
-        params: dict[str, str],
-        node_type: str,
-        rows: list[Any],
-        account: Account | None,
-        resource: str,
+        self, call: Call, node_type: str, rows: list[Any], account: Account | None, resource: str
     ) -> Answer:
+        params = call.params
         chosen = self._choose(node_type, list_fields(params.get("fields", "")))
         limit, start = _limit(params), _entity_offset(params.get("after"))
         write, dress = _writer(node_type, self._sim.now), self._dress(account, resource)
@@ -357,11 +355,9 @@ class Graph:
             paging["cursors"] = {"before": _entity_cursor(start), "after": _entity_cursor(end)}
         if end < len(rows):
             again = self._take("duplicate_page", account, resource) is not None
-            paging["next"] = self._link(
-                version, parts, params, {"after": _entity_cursor(start if again else end)}
-            )
+            paging["next"] = self._link(call, {"after": _entity_cursor(start if again else end)})
         if start and page:
-            paging["previous"] = self._link(version, parts, params, {"before": _entity_cursor(start)})
+            paging["previous"] = self._link(call, {"before": _entity_cursor(start)})
         self._break_off(start, account, resource)
         extra = b""
         if "total_count" in params.get("summary", "") or params.get("summary") == "true":
@@ -380,11 +376,10 @@ class Graph:
         if start and self._take("mid_stream_error", account, resource) is not None:
             raise GraphError(2, "(#2) Service temporarily unavailable", transient=True)
 
-    def _link(
-        self, version: str, parts: list[str], params: Mapping[str, str], change: Mapping[str, str]
-    ) -> str:
-        kept = {name: value for name, value in params.items() if name not in ("after", "before")}
-        return f"{self._sim.base_url}/graph/{version}/{'/'.join(parts)}?{urlencode(kept | dict(change))}"
+    def _link(self, call: Call, change: Mapping[str, str]) -> str:
+        kept = {name: value for name, value in call.params.items() if name not in ("after", "before")}
+        path = "/".join((call.version, *call.parts))
+        return f"{self._sim.base_url}/graph/{path}?{urlencode(kept | dict(change))}"
 
     def _choose(self, node_type: str, fields: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """The fields asked for, `id` always. Raises GraphError 100 for one that does not exist."""
@@ -405,7 +400,7 @@ class Graph:
                 continue
             value = one[name]
             if inner and account is not None and isinstance(value, dict) and "id" in value:
-                (kind, found), _ = self._node([value["id"]], {})
+                (kind, found), _ = self._node([value["id"]])
                 value = self._cut(_writer(kind, self._sim.now)(found), self._choose(kind, inner), account)
             out[name] = value
         if "id" in one:
@@ -423,7 +418,8 @@ class Graph:
         if options is not None and self._insights.exceeds(query, int(options.get("rows", 0))):
             raise too_large(int(options.get("code", 100)))
 
-    def _insights_page(self, version: str, parts: list[str], params: dict[str, str], query: Query) -> Answer:
+    def _insights_page(self, call: Call, query: Query) -> Answer:
+        params = call.params
         account, resource = query.account, query.resource
         limit, cursor = min(_limit(params), INSIGHTS_LIMIT), _insights_offset(params.get("after"))
         if self._take("empty_success", account, resource) is not None:
@@ -438,11 +434,9 @@ class Graph:
             }
         if following is not None:
             again = self._take("duplicate_page", account, resource) is not None
-            paging["next"] = self._link(
-                version, parts, params, {"after": _insights_cursor(cursor if again else following)}
-            )
+            paging["next"] = self._link(call, {"after": _insights_cursor(cursor if again else following)})
         if cursor:
-            paging["previous"] = self._link(version, parts, params, {"before": _insights_cursor(cursor)})
+            paging["previous"] = self._link(call, {"before": _insights_cursor(cursor)})
         self._break_off(cursor, account, resource)
         return self._page([",".join(rows).encode()] if rows else [], paging, b"", account, resource)
 
@@ -493,7 +487,7 @@ class Graph:
             body |= {"error_code": 2, "error_message": "An unexpected error has occurred."}
         return Answer(msgspec.json.encode(body), headers=self._usage(account, "report_run"))
 
-    def _run_rows(self, version: str, parts: list[str], params: dict[str, str], run: _Run) -> Answer:
+    def _run_rows(self, call: Call, run: _Run) -> Answer:
         self._strike(run.query.account, run.query.resource)
         if run.status[0] != "Job Completed" or not run.polls:
             raise GraphError(
@@ -504,12 +498,15 @@ class Graph:
                 title="Loading Async Ads Report Failed",
                 user_message="Sorry, the report could not be loaded. Please try again later.",
             )
-        fields = tuple(list_param(params, "fields"))
+        fields = list_param(call.params, "fields")
         strange = [name for name in fields if name not in run.query.fields and not name.startswith("date_")]
         if strange:
-            raise GraphError(100, f"(#100) Cannot include {', '.join(strange)} in fields param because they weren't "
-                             "there while creating the report run.")  # fmt: skip
-        return self._insights_page(version, parts, params, run.query)
+            raise GraphError(
+                100,
+                f"(#100) Cannot include {', '.join(strange)} in fields param because they weren't there while"
+                " creating the report run.",
+            )
+        return self._insights_page(call, run.query)
 
     # ---- the rest
     def _batch(self, params: Mapping[str, str]) -> Answer:
@@ -574,8 +571,8 @@ def _split(path: str) -> tuple[str, list[str]]:
 def _missing(name: str) -> GraphError:
     return GraphError(
         100,
-        f"Unsupported get request. Object with ID '{name}' does not exist, cannot be loaded due to missing permissions,"
-        " or does not support this operation",
+        f"Unsupported get request. Object with ID '{name}' does not exist, cannot be loaded due to missing"
+        " permissions, or does not support this operation",
         subcode=33,
         kind="GraphMethodException",
     )
@@ -584,9 +581,15 @@ def _missing(name: str) -> GraphError:
 def _throttled(code: int, wait_seconds: int) -> GraphError:
     minutes = -(-wait_seconds // 60)
     if code == 4:
-        return GraphError(4, "(#4) Application request limit reached", subcode=1504022, transient=True,
-                          title="Too many API requests", regain_minutes=minutes,
-                          user_message="There have been too many calls from this app. Wait a bit and try again.")  # fmt: skip
+        return GraphError(
+            4,
+            "(#4) Application request limit reached",
+            subcode=1504022,
+            transient=True,
+            title="Too many API requests",
+            user_message="There have been too many calls from this app. Wait a bit and try again.",
+            regain_minutes=minutes,
+        )
     if code == 17:
         return GraphError(17, "(#17) User request limit reached", subcode=2446079, regain_minutes=minutes)
     if code == 613:
@@ -594,8 +597,8 @@ def _throttled(code: int, wait_seconds: int) -> GraphError:
                           regain_minutes=minutes)  # fmt: skip
     return GraphError(
         code,
-        f"(#{code}) There have been too many calls from this ad-account. Wait a bit and try again. For more info, please"
-        " refer to https://developers.facebook.com/docs/graph-api/overview/rate-limiting.",
+        f"(#{code}) There have been too many calls from this ad-account. Wait a bit and try again. For more"
+        " info, please refer to https://developers.facebook.com/docs/graph-api/overview/rate-limiting.",
         subcode=2446079,
         regain_minutes=minutes,
     )
@@ -606,7 +609,7 @@ def _writer(kind: str, now: datetime) -> Callable[[Any], dict[str, Any]]:
         return lambda account: objects.ad_account(account, now)
     if kind == "User":
         return dict
-    return {node: write for node, write in objects.EDGES.values()}[kind]
+    return dict(objects.EDGES.values())[kind]
 
 
 def _below(kind: str, value: Any) -> tuple[str, str] | None:
@@ -617,13 +620,13 @@ def list_fields(text: str) -> dict[str, dict[str, Any]]:
     """`a,b{c,d}` as {"a": {}, "b": {"c": {}, "d": {}}}. Raises GraphError 2500 for unbalanced braces."""
     stack: list[dict[str, Any]] = [{}]
     last: dict[str, Any] = stack[0]
-    for token in re.findall(r"[\w.]+|[{}]", text):
-        if token == "{":
+    for piece in re.findall(r"[\w.]+|[{}]", text):
+        if piece == "{":
             stack.append(last)
-        elif token == "}":
+        elif piece == "}":
             stack.pop()
         else:
-            last = stack[-1].setdefault(token, {})
+            last = stack[-1].setdefault(piece, {})
         if not stack:
             break
     if len(stack) != 1:
@@ -701,16 +704,13 @@ def routes(sim: Any) -> list[Route]:
     async def serve(request: Request) -> Response:
         params = dict(request.query_params)
         if request.method == "POST":
-            body = (await request.body()).decode()
-            params |= dict(parse_qsl(body, keep_blank_values=True))
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            form = (await request.body()).decode()
+            params |= dict(parse_qsl(form, keep_blank_values=True))
+        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            params.setdefault("access_token", token)
+            params.setdefault("access_token", bearer)
         path = request.path_params["path"]
-        resource = path.rstrip("/").rpartition("/")[2]
-        if resource == "insights":
-            resource = f"insights_{params.get('level', 'account')}"
-        account = next((one[4:] for one in path.split("/") if one.startswith("act_")), None)
+        account, resource = graph.identify(path, params)
 
         def take(name: str) -> dict[str, Any] | None:
             options: dict[str, Any] | None = sim.faults.take(
@@ -721,8 +721,8 @@ def routes(sim: Any) -> list[Route]:
         if (options := take("slow")) is not None:
             await asyncio.sleep(float(options.get("seconds", 1)))
         if (options := take("html_body")) is not None:
-            page = "<!DOCTYPE html><html><body><h1>Sorry, something went wrong.</h1></body></html>"
-            return Response(page, int(options.get("status", 200)), media_type="text/html")
+            html = "<!DOCTYPE html><html><body><h1>Sorry, something went wrong.</h1></body></html>"
+            return Response(html, int(options.get("status", 200)), media_type="text/html")
         answer = graph.answer(request.method, path, params)
         body = answer.body
         if (options := take("truncated_body")) is not None:

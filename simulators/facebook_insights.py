@@ -1,6 +1,6 @@
 """Meta's insights: the parameters of a report, and its rows as JSON text, page by page.
 
-Rows come day by day and are made when their page is asked for, so a report of millions of rows costs no memory.
+Rows come day by day and are made when their page is asked for: a report of millions of rows costs no memory.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -27,19 +28,34 @@ from simulators.business import (
     Units,
 )
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 LEVELS = ("account", "campaign", "adset", "ad")
 RETENTION_MONTHS = 37
-NO_DATA_WINDOWS = frozenset(
-    "7d_view 28d_view 1d_ev dda skan_view skan_click skan_click_second_postback"
-    " skan_view_second_postback skan_click_third_postback skan_view_third_postback".split()
+NO_DATA_WINDOWS = _names(
+    """
+    7d_view 28d_view 1d_ev dda skan_view skan_click skan_click_second_postback
+    skan_view_second_postback skan_click_third_postback skan_view_third_postback
+    """
 )
-_OTHER_FIELDS = frozenset(
-    "unique_clicks unique_ctr cost_per_action_type cost_per_unique_click outbound_clicks conversions"
-    " conversion_values purchase_roas website_purchase_roas unique_actions video_play_actions social_spend"
-    " video_p25_watched_actions video_p50_watched_actions video_p75_watched_actions"
-    " video_p100_watched_actions video_30_sec_watched_actions quality_ranking canvas_avg_view_time"
-    " inline_post_engagement cost_per_inline_link_click inline_link_click_ctr full_view_reach".split()
+_OTHER_FIELDS = _names(
+    """
+    unique_clicks unique_ctr cost_per_action_type cost_per_unique_click outbound_clicks conversions
+    conversion_values purchase_roas website_purchase_roas unique_actions video_play_actions
+    social_spend video_p25_watched_actions video_p50_watched_actions video_p75_watched_actions
+    video_p100_watched_actions video_30_sec_watched_actions quality_ranking canvas_avg_view_time
+    inline_post_engagement cost_per_inline_link_click inline_link_click_ctr full_view_reach
+    """
 )
+
+
+def _last(n: int, today: date) -> tuple[date, date]:
+    return today - timedelta(n), today - timedelta(1)
+
+
 _PRESETS: Mapping[str, Callable[[date], tuple[date, date]]] = {
     "today": lambda d: (d, d),
     "yesterday": lambda d: (d - timedelta(1), d - timedelta(1)),
@@ -48,7 +64,7 @@ _PRESETS: Mapping[str, Callable[[date], tuple[date, date]]] = {
         (d.replace(day=1) - timedelta(1)).replace(day=1),
         d.replace(day=1) - timedelta(1),
     ),
-    **{f"last_{n}d": (lambda d, n=n: (d - timedelta(n), d - timedelta(1))) for n in (3, 7, 14, 28, 30, 90)},
+    **{f"last_{n}d": partial(_last, n) for n in (3, 7, 14, 28, 30, 90)},
 }
 
 
@@ -148,8 +164,10 @@ def parse(
     fields = tuple(list_param(params, "fields")) or ("account_id", "impressions", "spend")
     unknown = [name for name in fields if name not in FIELDS and name not in _OTHER_FIELDS]
     if unknown:
-        raise BadQuery(f"(#100) {', '.join(unknown)} are not valid for fields param. please check https://developers"
-                       ".facebook.com/docs/marketing-api/reference/ads-insights/ for all valid values")  # fmt: skip
+        raise BadQuery(
+            f"(#100) {', '.join(unknown)} are not valid for fields param. please check https://developers."
+            "facebook.com/docs/marketing-api/reference/ads-insights/ for all valid values"
+        )
     windows = list_param(params, "action_attribution_windows")
     bad = [one for one in windows if one not in ACTION_WINDOWS and one not in NO_DATA_WINDOWS | {"default"}]
     if bad:
@@ -171,28 +189,28 @@ def _floor(today: date) -> date:
     return date(months // 12, months % 12 + 1, min(today.day, 28))
 
 
-def _buckets(params: Mapping[str, str], today: date) -> Iterator[tuple[date, date]]:
-    ranges = json_param(params, "time_ranges")
-    if not ranges:
-        one = json_param(params, "time_range")
-        ranges = [one] if one else None
+def _spans(params: Mapping[str, str], today: date) -> list[tuple[date, date]]:
+    """The time ranges asked for; the last 30 days if none."""
+    one = json_param(params, "time_range")
+    ranges = json_param(params, "time_ranges") or ([one] if one else None)
     if ranges:
         try:
-            spans = [(date.fromisoformat(one["since"]), date.fromisoformat(one["until"])) for one in ranges]
+            return [(date.fromisoformat(each["since"]), date.fromisoformat(each["until"])) for each in ranges]
         except (KeyError, TypeError, ValueError) as error:
             raise BadQuery('(#100) time_range must be {"since":"YYYY-MM-DD","until":"YYYY-MM-DD"}') from error
-    else:
-        preset = params.get("date_preset", "last_30d")
-        if preset == "maximum":
-            spans = [(_floor(today), today)]
-        elif preset in _PRESETS:
-            spans = [_PRESETS[preset](today)]
-        else:
-            raise BadQuery(f"(#100) date_preset {preset} does not exist in this simulator")
+    preset = params.get("date_preset", "last_30d")
+    if preset == "maximum":
+        return [(_floor(today), today)]
+    if preset not in _PRESETS:
+        raise BadQuery(f"(#100) date_preset {preset} does not exist in this simulator")
+    return [_PRESETS[preset](today)]
+
+
+def _buckets(params: Mapping[str, str], today: date) -> Iterator[tuple[date, date]]:
     step = params.get("time_increment", "all_days").strip('"')
     if step not in ("all_days", "monthly") and not (step.isdigit() and 1 <= int(step) <= 90):
         raise BadQuery("(#100) time_increment must be an integer between 1 and 90, monthly or all_days")
-    for since, until in spans:
+    for since, until in _spans(params, today):
         if since > until:
             raise BadQuery("(#100) Parameter time_range: since must not be after until")
         if since < _floor(today):
@@ -215,7 +233,7 @@ def _buckets(params: Mapping[str, str], today: date) -> Iterator[tuple[date, dat
 # --------------------------------------------------------------------------------------------------- rows
 @dataclass(frozen=True)
 class Table:
-    """The rows of one bucket: which entity each is (index into the book's columns of its level), and its sums."""
+    """The rows of one bucket: which entity each is (index into its level's columns of the book), and sums."""
 
     book: Book
     entity: Ints
@@ -339,8 +357,10 @@ class Insights:
         else:
             states = self._business.states(query.account, query.as_of)
             values = {
-                "campaign": states.campaign_status, "adset": states.group_effective, "ad": states.ad_effective,
-            }[kind]  # fmt: skip
+                "campaign": states.campaign_status,
+                "adset": states.group_effective,
+                "ad": states.ad_effective,
+            }[kind]
         verdict = {value: one.holds(value) for value in set(values.tolist())}
         passing = np.array([verdict[value] for value in values.tolist()], dtype=np.bool_)
         return passing[_of(book, kind)]
@@ -560,7 +580,7 @@ def _action_values(row: _Row) -> list[str]:
 
 
 def _at_once(value: int, windows: tuple[str, ...]) -> str:
-    """The end of an element for clicks and reactions: every click window says the same, a view window nothing."""
+    """The end of an element for what counts at once: click windows say the same, a view window nothing."""
     keys = "".join(f',"{window}":"{value}"' for window in windows if window.endswith("click"))
     return f',"value":"{value}"{keys}}}'
 
@@ -606,10 +626,18 @@ FIELDS: dict[str, Callable[[_Row], list[str]]] = {
 }
 CONSTANT = {"account_id", "account_name", "account_currency", "buying_type", "attribution_setting"}
 """Fields that every row of an account says alike: one cell, not one per row."""
-for _name, _get in (("created_time", "created_at"), ("updated_time", "updated_at")):
-    # the object's own dates, without a time of day (as recorded); written for the level's own object only
-    FIELDS[_name] = lambda row, name=_name, get=_get: (
-        [""] * row.count
-        if row.query.level == "account"
-        else _from_object(name, row.query.level, lambda one: getattr(one, get).date().isoformat())(row)
-    )
+
+
+def _own_date(name: str, get: Callable[[Any], datetime]) -> Callable[[_Row], list[str]]:
+    """The date (as recorded: without a time of day) of the level's own object; not of the row."""
+
+    def cells(row: _Row) -> list[str]:
+        if row.query.level == "account":
+            return [""] * row.count
+        return _from_object(name, row.query.level, lambda one: get(one).date().isoformat())(row)
+
+    return cells
+
+
+FIELDS["created_time"] = _own_date("created_time", lambda one: one.created_at)
+FIELDS["updated_time"] = _own_date("updated_time", lambda one: one.updated_at)

@@ -1,4 +1,4 @@
-"""Meta's accounts, campaigns, ad sets, ads and creatives as JSON objects, with the fields and types of v26."""
+"""Meta's accounts, campaigns, ad sets, ads and creatives as JSON objects: fields and types of v26."""
 
 from __future__ import annotations
 
@@ -12,38 +12,60 @@ Entity = Campaign | AdGroup | Ad
 OFFSET_BUDGET_SHARE = 40
 """Percent of a daily budget that is left: a constant, as nothing is spent from the simulated budgets."""
 
-_EVERY = "id account_id name status configured_status effective_status created_time updated_time".split()
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_EVERY = _names("id account_id name status configured_status effective_status created_time updated_time")
 NODE_FIELDS: dict[str, frozenset[str]] = {
-    "AdAccount": frozenset(
-        "id account_id name currency timezone_name timezone_id timezone_offset_hours_utc account_status age"
-        " amount_spent balance spend_cap owner end_advertiser funding_source disable_reason is_personal"
-        " min_daily_budget business business_name created_time capabilities io_number media_agency".split()
+    "AdAccount": _names(
+        """
+        id account_id name currency timezone_name timezone_id timezone_offset_hours_utc account_status
+        age amount_spent balance spend_cap owner end_advertiser funding_source disable_reason
+        is_personal min_daily_budget business business_name created_time capabilities io_number
+        media_agency
+        """
     ),
-    "Campaign": frozenset(
-        _EVERY
-        + "objective buying_type bid_strategy daily_budget lifetime_budget budget_remaining spend_cap"
-        " source_campaign_id smart_promotion_type special_ad_category special_ad_categories start_time stop_time"
-        " budget_rebalance_flag can_use_spend_cap is_skadnetwork_attribution is_adset_budget_sharing_enabled"
-        " adlabels pacing_type promoted_object issues_info".split()
+    "Campaign": _EVERY
+    | _names(
+        """
+        objective buying_type bid_strategy daily_budget lifetime_budget budget_remaining spend_cap
+        source_campaign_id smart_promotion_type special_ad_category special_ad_categories start_time
+        stop_time budget_rebalance_flag can_use_spend_cap is_skadnetwork_attribution
+        is_adset_budget_sharing_enabled adlabels pacing_type promoted_object issues_info
+        """
     ),
-    "AdSet": frozenset(
-        _EVERY
-        + "campaign_id daily_budget lifetime_budget budget_remaining daily_spend_cap lifetime_spend_cap"
-        " billing_event optimization_goal bid_strategy bid_amount bid_info destination_type attribution_spec"
-        " targeting promoted_object start_time end_time lifetime_imps is_dynamic_creative learning_stage_info"
-        " recurring_budget_semantics frequency_control_specs campaign adlabels pacing_type".split()
+    "AdSet": _EVERY
+    | _names(
+        """
+        campaign_id daily_budget lifetime_budget budget_remaining daily_spend_cap lifetime_spend_cap
+        billing_event optimization_goal bid_strategy bid_amount bid_info destination_type
+        attribution_spec targeting promoted_object start_time end_time lifetime_imps
+        is_dynamic_creative learning_stage_info recurring_budget_semantics frequency_control_specs
+        campaign adlabels pacing_type
+        """
     ),
-    "Ad": frozenset(
-        _EVERY
-        + "campaign_id adset_id creative bid_type bid_amount conversion_domain tracking_specs conversion_specs"
-        " display_sequence source_ad_id last_updated_by_app_id ad_review_feedback targeting priority adset"
-        " campaign engagement_audience adlabels".split()
+    "Ad": _EVERY
+    | _names(
+        """
+        campaign_id adset_id creative bid_type bid_amount conversion_domain tracking_specs
+        conversion_specs display_sequence source_ad_id last_updated_by_app_id ad_review_feedback
+        targeting priority adset campaign engagement_audience adlabels
+        """
     ),
-    "AdCreative": frozenset(
-        "id account_id name object_type status title body link_url url_tags thumbnail_url object_story_spec"
-        " object_story_id image_url image_hash video_id call_to_action_type asset_feed_spec".split()
+    "AdCreative": _names(
+        """
+        id account_id name object_type status title body link_url url_tags thumbnail_url
+        object_story_spec object_story_id image_url image_hash video_id call_to_action_type
+        asset_feed_spec
+        """
     ),
-    "User": frozenset("id name".split()),
+    "User": _names(
+        """
+        id name
+        """
+    ),
 }
 """Fields that exist; those that no object here has a value for are left out of answers, as Meta does."""
 
@@ -54,7 +76,7 @@ def stamp(instant: datetime) -> str:
 
 
 def ad_account(account: Account, now: datetime) -> dict[str, Any]:
-    """An ad account; money in minor units as strings. `amount_spent` only grows with time, it is no sum of spend."""
+    """An ad account; money in minor units as strings. `amount_spent` grows with time: no sum of spend."""
     local = now.astimezone(account.zone)
     offset = local.utcoffset()
     hours = (now - account.created_at).days * 24

@@ -7,7 +7,8 @@ A fault is a rule: which requests it meets (`platform`, `account`, `resource`: o
     options = sim.faults.take("throttle", platform="google_ads", account=customer_id, resource="campaign_day")
     if options is not None: ...
 
-The same requests in the same order meet the same faults: probability is drawn from a hash of seed, name and ordinal.
+The same requests in the same order meet the same faults: probability is drawn from a hash of seed, name and
+ordinal.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ FAULTS: Mapping[str, str] = {
     "truncated_body": "send the first part of a JSON body as if it were whole; `share` (0.5)",
     "html_body": "answer HTML in place of JSON; `status` (200)",
     "expired_token": "the access token is dead (Meta 190/463; Google 401, where a refresh helps)",
-    "duplicate_page": "serve a page twice (Meta: `next` leads to the page itself); once unless `count` is given",
+    "duplicate_page": "serve a page twice (Meta: `next` leads to the page itself); once, or `count` times",
     "stuck_report": "a Meta report run stays at 'Job Running', 100 %; `polls` (for good)",
     "failed_report": "a Meta report run ends badly; `kind`: failed, skipped, expired, unknown_yet",
     "mid_stream_error": "fail after good data; `after` rows or pages (1)",
     "forbidden_account": "403 for the account",
-    "withhold_ads": "leave out the ad rows of one campaign (`campaign`, else the first one met) of `day` (or all)",
+    "withhold_ads": "leave out the ad rows of one `campaign` (else each day's first) on `day` (else on all)",
     "empty_success": "200 with zero rows",
     "new_field": "add `field` (new_metric) with `value` to every row, asked for or not",
     "vanished_field": "leave `field` out of every row, also where it was asked for",
@@ -51,7 +52,7 @@ class Faults:
         self._lock = threading.Lock()
 
     def set(self, name: str, options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> None:
-        """Switch a fault on with options (a list: several rules, the first that meets wins), or off with None.
+        """Switch a fault on with options (a list: several rules, the first to strike wins), or off with None.
 
         Raises KeyError for a name that is not in FAULTS.
         """

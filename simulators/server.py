@@ -1,7 +1,7 @@
-"""One process that serves both platforms from one business: `with Simulator(...) as sim`, or `python -m simulators`.
+"""Both platforms in one process, out of one business: `with Simulator(...) as sim`, `python -m simulators`.
 
-Paths: Meta below `/graph`, Google Ads below `/googleads`, its tokens at `/oauth2/token`, and below `/_sim` what only
-tests and the demo use: the clock, the faults, the ledger, and the log of requests.
+Paths: Meta below `/graph`, Google Ads below `/googleads`, its tokens at `/oauth2/token`, and below `/_sim`
+what only tests and the demo use: the clock, the faults, the ledger, and the log of requests.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class State:
     now: datetime
     faults: Faults
     base_url: str = ""
-    facebook_token: str = "sim-facebook-token"
+    facebook_token: str = "sim-facebook-token"  # noqa: S105  opens nothing but this simulator; so the next
     facebook_app_secret: str | None = None
     google_client_id: str = "sim-client"
-    google_client_secret: str = "sim-client-secret"
-    google_refresh_token: str = "sim-refresh-token"
+    google_client_secret: str = "sim-client-secret"  # noqa: S105
+    google_refresh_token: str = "sim-refresh-token"  # noqa: S105
     requests: list[dict[str, Any]] = field(default_factory=list)
 
     def log_request(self, **entry: Any) -> None:
@@ -55,9 +55,10 @@ class State:
 class Simulator:
     """Both platforms on a free port of the loopback interface, as a context manager.
 
-    `now` is the simulated instant (aware; it stands still until `set_now`). `days` reach back from it: the first day
-    with figures is `now - days + 1` unless `first_day` is given. `replay` serves a folder of recorded exchanges
-    instead of the business; `ads_csv` with `ads_csv_day` serves a table of ad rows as one account's day.
+    `now` is the simulated instant (aware; it stands still until `set_now`). `days` reach back from it: the
+    first day with figures is `now - days + 1` unless `first_day` is given. `replay` serves a folder of
+    recorded exchanges instead of the business; `ads_csv` with `ads_csv_day` serves a table of ad rows as one
+    account's day in the place of Meta's accounts.
     """
 
     def __init__(
@@ -85,18 +86,18 @@ class Simulator:
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._port = port
-        self._routes = lambda: _routes(self.state, replay, ads_csv, ads_csv_day)
+        self._sources = (replay, ads_csv, ads_csv_day)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
     # ---- life
     def start(self) -> Self:
-        """Listen and serve in a thread; returns when requests are answered. Raises OSError if the port is taken."""
+        """Listen and serve in a thread; returns once requests are answered. OSError: the port is taken."""
         self._socket.bind(("127.0.0.1", self._port))
         self._port = self._socket.getsockname()[1]
         self.state.base_url = f"http://127.0.0.1:{self._port}"
         config = uvicorn.Config(
-            application(self.state, self._routes()),
+            application(self.state, _routes(self.state, *self._sources)),
             log_level="warning",
             access_log=False,
             lifespan="off",
@@ -245,6 +246,8 @@ def _routes(
     state: State, replay: Path | str | None, ads_csv: Path | str | None, ads_csv_day: date | None
 ) -> list[Route]:
     routes: list[Route] = []
+    if ads_csv is not None and replay is not None:
+        raise ValueError("a recording and a table of ad rows both stand in for Meta: choose one")
     if ads_csv is not None:
         if ads_csv_day is None:
             raise ValueError(
@@ -253,13 +256,14 @@ def _routes(
         from simulators import ads_csv as table  # noqa: PLC0415
 
         routes += table.routes(Path(ads_csv), ads_csv_day, state)
-    if replay is not None:
+    elif replay is not None:
         from simulators import replay as recorded  # noqa: PLC0415
 
-        return routes + recorded.routes(Path(replay), state)
-    from simulators import facebook  # noqa: PLC0415
+        return recorded.routes(Path(replay), state)
+    else:
+        from simulators import facebook  # noqa: PLC0415
 
-    routes += facebook.routes(state)
+        routes += facebook.routes(state)
     with contextlib.suppress(ImportError):
         from simulators import google  # noqa: PLC0415
 
