@@ -1,0 +1,1 @@
+"""The advertising platforms as local servers, with one deterministic business behind them."""

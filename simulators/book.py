@@ -45,7 +45,7 @@ def mix(*parts: Any) -> Keys:
 
 def three(bits: Keys) -> tuple[Floats, Floats, Floats]:
     """Three uniform numbers in [0, 1) out of one hash."""
-    mask, unit = np.uint64(0x1FFFFF), 1.0 / 0x200000
+    mask, unit = np.uint64(0x1FFFFF), np.float64(1.0 / 0x200000)
     return (
         (bits & mask) * unit,
         ((bits >> np.uint64(21)) & mask) * unit,

@@ -80,6 +80,7 @@ from simulators.figures import (
     meta_default,
     meta_windows,
     no_units,
+    sums,
     unit_names,
 )
 
@@ -124,6 +125,7 @@ __all__ = [
     "figures",
     "keyword_choice",
     "mix",
+    "sums",
 ]
 
 
@@ -475,9 +477,6 @@ class Business:
             return no_units(book, day)
         return compute_units(book, day, hours)
 
-    def _keyword_choice(self, book: Book) -> Ints:
-        return keyword_choice(book)
-
     def _keyword_parts(
         self, account: Account, day: date, as_of: datetime
     ) -> Iterator[tuple[tuple[int, ...], tuple[str, str, str, str, str], Ints]]:
@@ -508,13 +507,3 @@ class Business:
                     MATCH_TYPES[match],
                 )
                 yield next(figure_rows("google_ads", part[:, None])), names, part
-
-
-_KEYWORDS_PER_GROUP, _MATCH_TYPES, _SEGMENTS = KEYWORDS_PER_GROUP, MATCH_TYPES, SEGMENTS
-_TERM_SHARES, _TERM_TAILS, _TEXTS, _criterion_id, _mix = (
-    TERM_SHARES,
-    TERM_TAILS,
-    KEYWORD_TEXTS,
-    criterion_id,
-    mix,
-)

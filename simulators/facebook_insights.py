@@ -26,6 +26,7 @@ from simulators.business import (
     Business,
     Ints,
     Units,
+    sums,
 )
 
 
@@ -314,14 +315,11 @@ class Insights:
             "campaign": book.unit_campaign,
             "account": np.zeros(len(book.unit_ad), dtype=np.int64),
         }[query.level][index]
-        order = np.argsort(entity, kind="stable")
-        values, first = np.unique(entity[order], return_index=True)
-        summed = np.add.reduceat(matrix[:, order], first, axis=1) if len(values) else matrix
+        values, summed = sums(matrix, entity)
         # people reached by two ads are counted once: less than the sum, so that adding reach up shows
+        several = np.unique(entity, return_counts=True)[1] > 1
         reach = COLUMNS["facebook_ads"].index("reach")
-        if len(values):
-            several = np.diff(np.append(first, len(entity))) > 1
-            summed[reach] -= several * (summed[reach] // 7)
+        summed[reach] -= several * (summed[reach] // 7)
         return Table(book, values, summed, since, until)
 
     def _shown(self, query: Query, units: Units, day: date, withheld: Mapping[str, Any] | None) -> Units:

@@ -29,7 +29,6 @@ from simulators.book import (
     SEGMENTS,
     Book,
     Flags,
-    Floats,
     Ints,
     Keys,
     end_hour,
@@ -57,6 +56,15 @@ to 7, in days 8 to 28, and v = within 1 day of a view. Google: conversions (hund
 conversion action."""
 
 
+def sums(matrix: Ints, by: Ints) -> tuple[Ints, Ints]:
+    """Sum columns of `matrix` with equal values in `by`: the distinct values, ascending, and their sums."""
+    order = np.argsort(by, kind="stable")
+    values, first = np.unique(by[order], return_index=True)
+    if not len(values):
+        return values, matrix
+    return values, np.add.reduceat(matrix[:, order], first, axis=1)
+
+
 @dataclass(frozen=True)
 class Units:
     """The unit rows of one account-day: `index` into the book's units, one column of `matrix` per unit."""
@@ -75,7 +83,8 @@ class Units:
 
     def column(self, name: str) -> Ints:
         """One additive column by its name in COLUMNS."""
-        return self.matrix[COLUMNS[self.book.account.platform].index(name)]
+        row: Ints = self.matrix[COLUMNS[self.book.account.platform].index(name)]
+        return row
 
     def where(self, mask: Flags) -> Units:
         """Only the rows where `mask` holds."""
@@ -83,10 +92,7 @@ class Units:
 
     def summed(self, by: Ints) -> tuple[Ints, Ints]:
         """Exact sums over equal values of `by` (one per row): the distinct values, and their matrix."""
-        values, inverse = np.unique(by, return_inverse=True)
-        matrix = np.zeros((len(self.matrix), len(values)), dtype=np.int64)
-        np.add.at(matrix, (slice(None), inverse), self.matrix)
-        return values, matrix
+        return sums(self.matrix, by)
 
 
 CAUSES = (None, "deleted", "performance_max", "smart")
@@ -196,8 +202,9 @@ class _Seen:
     hour: int
 
 
-def _floor(x: Floats) -> Ints:
-    return np.floor(x).astype(np.int64)
+def _floor(x: npt.NDArray[np.floating[Any]]) -> Ints:
+    whole: Ints = np.floor(x).astype(np.int64)
+    return whole
 
 
 def _delivery(seen: _Seen) -> tuple[dict[str, Any], Flags, float]:
@@ -261,8 +268,8 @@ def _meta_matrix(seen: _Seen) -> Ints:
         views = _floor(col["impressions"] * click_rate * 0.002 + draw[3] * 0.5 * (col["impressions"] > 0))
         col[f"{kind}v"] = _floor(views * ripe[1] + 0.5)
     price = 1 + _floor(rate["basket"] * (0.5 + col["u"]))
-    for window in ("1", "7", "28", "v"):
-        col[f"pm{window}"] = col[f"p{window}"] * price
+    for by in ("1", "7", "28", "v"):
+        col[f"pm{by}"] = col[f"p{by}"] * price
     matrix = np.stack([col[name] for name in COLUMNS["facebook_ads"]])
     matrix[:, vanished] = 0
     return matrix

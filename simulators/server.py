@@ -6,7 +6,6 @@ what only tests and the demo use: the clock, the faults, the ledger, and the log
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
@@ -25,8 +24,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from simulators import facebook, google
+from simulators.ads_csv import routes as ads_csv_routes
 from simulators.business import Business, Platform
 from simulators.faults import Faults
+from simulators.replay import routes as replay_routes
 
 SECRETS = ("access_token", "appsecret_proof", "client_secret", "refresh_token", "input_token")
 """Query parameters that the request log leaves out."""
@@ -253,22 +255,12 @@ def _routes(
             raise ValueError(
                 "a table of ad rows has no dates: say which day it is (--ads-csv-day YYYY-MM-DD)"
             )
-        from simulators import ads_csv as table  # noqa: PLC0415
-
-        routes += table.routes(Path(ads_csv), ads_csv_day, state)
+        routes += ads_csv_routes(Path(ads_csv), ads_csv_day, state)
     elif replay is not None:
-        from simulators import replay as recorded  # noqa: PLC0415
-
-        return recorded.routes(Path(replay), state)
+        return replay_routes(Path(replay), state)
     else:
-        from simulators import facebook  # noqa: PLC0415
-
         routes += facebook.routes(state)
-    with contextlib.suppress(ImportError):
-        from simulators import google  # noqa: PLC0415
-
-        routes += google.routes(state)
-    return routes
+    return routes + google.routes(state)
 
 
 def _set_clock(state: State, now: datetime) -> None:
