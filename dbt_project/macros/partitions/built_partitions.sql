@@ -1,0 +1,9 @@
+{#- The table that remembers in which state each fact last built each partition. Written in the fact's own
+    transaction, so it can't be ahead of it or behind it; without it every partition counts as changed. -#}
+{% macro built_partitions() -%}
+    {{ return(api.Relation.create(
+        database=target.database,
+        schema=generate_schema_name('intermediate', none) | trim,
+        identifier='built_partitions',
+    )) }}
+{%- endmacro %}

@@ -1,0 +1,94 @@
+with delivery as (
+    select
+        platform,
+        account_key,
+        account_id,
+        campaign_key,
+        campaign_id,
+        date_day,
+        currency_code,
+        sum(impressions) as impressions,
+        sum(clicks) as clicks,
+        sum(spend) as spend,
+        cast(0 as {{ type_money() }}) as conversions,
+        cast(0 as {{ type_money() }}) as conversion_value,
+        min(case when is_settled then 1 else 0 end) as settled
+    from {{ ref('fact_ad_performance') }}
+    group by platform, account_key, account_id, campaign_key, campaign_id, date_day, currency_code
+),
+
+-- Only what conversion_definitions names: Meta's action types overlap.
+converted as (
+    select
+        facts.platform,
+        facts.account_key,
+        facts.account_id,
+        facts.campaign_key,
+        facts.campaign_id,
+        facts.date_day,
+        facts.currency_code,
+        cast(0 as bigint) as impressions,
+        cast(0 as bigint) as clicks,
+        cast(0 as {{ type_money() }}) as spend,
+        sum(facts.conversions) as conversions,
+        sum(coalesce(facts.conversion_value, 0)) as conversion_value,
+        min(case when facts.is_settled then 1 else 0 end) as settled
+    from {{ ref('fact_ad_conversion') }} as facts
+    inner join {{ ref('conversion_definitions') }} as definitions
+        on
+            facts.platform = definitions.platform
+            and facts.attribution_window = definitions.attribution_window
+            and definitions.conversion_action_id in (facts.conversion_action_id, '*')
+    group by
+        facts.platform, facts.account_key, facts.account_id, facts.campaign_key, facts.campaign_id, facts.date_day,
+        facts.currency_code
+),
+
+-- Added, not joined: a day with conversions and no delivery stays.
+campaign_days as (
+    select
+        platform,
+        account_key,
+        account_id,
+        campaign_key,
+        campaign_id,
+        date_day,
+        currency_code,
+        sum(impressions) as impressions,
+        sum(clicks) as clicks,
+        sum(spend) as spend,
+        sum(conversions) as conversions,
+        sum(conversion_value) as conversion_value,
+        min(settled) = 1 as is_settled
+    from (
+        select * from delivery
+        union all
+        select * from converted
+    ) as both_facts
+    group by platform, account_key, account_id, campaign_key, campaign_id, date_day, currency_code
+)
+
+select
+    campaign_days.date_day,
+    campaign_days.platform,
+    campaign_days.account_id,
+    accounts.account_name,
+    campaign_days.campaign_id,
+    campaigns.campaign_name,
+    cast(campaign_days.impressions as bigint) as impressions,
+    cast(campaign_days.clicks as bigint) as clicks,
+    cast(campaign_days.spend as {{ type_money() }}) as spend,
+    campaign_days.currency_code,
+    cast(campaign_days.conversions as {{ type_money() }}) as conversions,
+    cast(campaign_days.conversion_value as {{ type_money() }}) as conversion_value,
+    {{ ratio('campaign_days.clicks', 'campaign_days.impressions') }} as click_through_rate,
+    {{ ratio('campaign_days.spend', 'campaign_days.clicks') }} as cost_per_click,
+    {{ ratio('campaign_days.spend * 1000', 'campaign_days.impressions') }} as cost_per_thousand_impressions,
+    {{ ratio('campaign_days.spend', 'campaign_days.conversions') }} as cost_per_conversion,
+    {{ ratio('campaign_days.conversion_value', 'campaign_days.spend') }} as return_on_ad_spend,
+    campaign_days.is_settled
+from campaign_days
+left join {{ ref('dim_account') }} as accounts
+    on campaign_days.account_key = accounts.account_key
+left join {{ ref('dim_campaign') }} as campaigns
+    on campaign_days.campaign_key = campaigns.campaign_key

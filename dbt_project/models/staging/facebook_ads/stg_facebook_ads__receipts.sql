@@ -1,0 +1,1 @@
+{{ receipts('facebook_ads') }}

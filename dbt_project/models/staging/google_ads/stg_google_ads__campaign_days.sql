@@ -1,0 +1,1 @@
+select * from {{ ref('stg_google_ads__campaign_days_as_reported') }} where is_current
