@@ -26,16 +26,17 @@ from starlette.routing import Route
 from simulators import gaql, google_rows
 from simulators.business import Account, Business
 from simulators.gaql import GaqlError, Query
-from simulators.google_rows import (
+from simulators.google_fields import (
+    ACTION_SEGMENTS,
     ATTRIBUTED,
     CONVERSION_METRICS,
     FIELDS,
     REPORTS,
-    Changes,
+    SEGMENTS,
     Rows,
     States,
-    camel,
 )
+from simulators.google_json import Changes, camel, printed
 
 VERSIONS = ("v26", "v25", "v24", "v23")
 BATCH_ROWS = 10_000
@@ -449,11 +450,11 @@ def _check_fields(query: Query, account: Account) -> None:
             told = f"Error in query: {kind}s cannot be used with FROM {source}."
             raise GaqlError(f"PROHIBITED_{kind.upper()}_IN_SELECT_OR_WHERE_CLAUSE", told)
     segments = {name for name in named if name.startswith("segments.")}
-    if wrong := sorted(segments - google_rows.SEGMENTS[source] - {"segments.date"} if segments else ()):
+    if wrong := sorted(segments - SEGMENTS[source] - {"segments.date"} if segments else ()):
         told = f"Error in query: {', '.join(wrong)} cannot be used with FROM {source}."
         raise GaqlError("PROHIBITED_SEGMENT_IN_SELECT_OR_WHERE_CLAUSE", told)
     metrics = {name for name in named if name.startswith("metrics.")}
-    if segments & google_rows.ACTION_SEGMENTS and (wrong := sorted(metrics - CONVERSION_METRICS)):
+    if segments & ACTION_SEGMENTS and (wrong := sorted(metrics - CONVERSION_METRICS)):
         told = f"Error in query: {', '.join(wrong)} cannot be combined with a conversion segment."
         raise GaqlError("PROHIBITED_SEGMENT_WITH_METRIC_IN_SELECT_OR_WHERE_CLAUSE", told)
     if unselected := sorted((segments - {"segments.date"}).difference(query.fields)):
@@ -526,9 +527,9 @@ def _chunks(call: _Call) -> Iterator[list[str]]:
         source = iter([google_rows.ordered(google_rows.joined(call.states, list(source)), query)])
     left = query.limit
     for rows in source:
-        printed = google_rows.rendered(rows, names, call.changes)[:left]
-        yield printed
-        left = None if left is None else left - len(printed)
+        texts = printed(rows, names, call.changes)[:left]
+        yield texts
+        left = None if left is None else left - len(texts)
         if left == 0:
             return
 
