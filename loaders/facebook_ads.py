@@ -87,10 +87,9 @@ def classify_run(reply: Reply) -> errors.AdstarError | None:
 
 def wait_seconds(reply: Reply) -> float | None:
     """What the usage headers ask to wait: minutes in one, seconds in the other."""
-    cases = reply.json_header("x-business-use-case-usage").values()
-    minutes = [use.get("estimated_time_to_regain_access", 0) for uses in cases for use in uses]
-    seconds = reply.json_header("x-ad-account-usage").get("reset_time_duration", 0)
-    return max(minutes, default=0) * 60.0 or seconds or None
+    minutes = reply.header_numbers("x-business-use-case-usage", "estimated_time_to_regain_access")
+    seconds = reply.header_numbers("x-ad-account-usage", "reset_time_duration")
+    return 60 * max(minutes, default=0) or max(seconds, default=0) or None
 
 
 PAGES = Listing(records=("data",), link=("paging", "next"))
@@ -107,7 +106,7 @@ RUNS = Jobs(
 
 
 def connect(settings: FacebookAdsSettings, clock: Clock) -> Api:
-    """A client that sends the token as a header, never in an address, and its proof if it has the app's key."""
+    """A client that sends the token as a header, never in an address, and its proof if there is a key."""
     token, params = secret(settings.access_token), {}
     if settings.app_secret:
         proof = hmac.new(secret(settings.app_secret).encode(), token.encode(), hashlib.sha256)

@@ -20,7 +20,7 @@ from dlt.common.typing import TSecretStrValue
 
 from loaders._core import errors
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings, Window
-from loaders._core.http import Reply, Rule, decode, first_match
+from loaders._core.http import Reply, Rule, anywhere, decode, first_match
 from loaders._core.oauth import RefreshToken
 from loaders._core.pages import Api, in_parts, listed
 from loaders._core.redact import secret
@@ -88,15 +88,13 @@ def classify(reply: Reply) -> errors.AdstarError | None:
     """Google's error, alone or in an array, also behind good batches of a stream that began with 200."""
     if not isinstance(error := reply.error, dict):
         return None
-    failures = [each for detail in error.get("details", []) for each in detail.get("errors", [])]
-    pairs = [pair for each in failures for pair in each.get("errorCode", {}).items()]
-    quotas = [each.get("details", {}).get("quotaErrorDetails", {}) for each in failures]
-    waits = [float(quota["retryDelay"].rstrip("s")) for quota in quotas if "retryDelay" in quota]
+    pairs = [pair for code in anywhere(error, "errorCode") for pair in code.items()]
+    waits = [float(delay.rstrip("s")) for delay in anywhere(error, "retryDelay")]
     names = ", ".join(f"{family}: {value}" for family, value in pairs) or error.get("status")
-    told = " ".join(str(each.get("message")) for each in [error, *failures])
-    judged = replace(reply, status=error.get("code", reply.status))
+    told = f"Google Ads error {names}: {' '.join(anywhere(error, 'message'))}"
     codes = {error.get("status"), *(code for pair in pairs for code in pair)}
-    return first_match(RULES, judged, f"Google Ads error {names}: {told}", codes, max(waits, default=None))
+    judged = replace(reply, status=error.get("code", reply.status))
+    return first_match(RULES, judged, told, codes, max(waits, default=None))
 
 
 def digits(customer: object) -> str:

@@ -12,7 +12,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -71,11 +71,13 @@ class Reply:
             return found[0].error if found else None
         return found.error
 
-    def json_header(self, name: str) -> dict[str, Any]:
-        """A header that holds a JSON object; empty without it."""
-        with suppress(msgspec.DecodeError):
-            return msgspec.json.decode(self.headers.get(name, "{}"), type=dict[str, Any])
-        return {}
+    def header_numbers(self, name: str, member: str) -> list[float]:
+        """All numbers under ``member``, anywhere in a header that holds JSON; empty without any."""
+        try:
+            held = msgspec.json.decode(self.headers.get(name, "null"))
+        except msgspec.DecodeError:
+            return []
+        return [float(each) for each in anywhere(held, member) if isinstance(each, int | float)]
 
     @property
     def retry_after(self) -> float | None:
@@ -89,6 +91,17 @@ class Reply:
             return None
         left = until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)
         return max(0.0, float(left.total_seconds()))
+
+
+def anywhere(value: Any, member: str) -> Iterator[Any]:
+    """What stands under a member's name, at any depth of decoded JSON, outer ones first."""
+    if isinstance(value, dict):
+        if member in value:
+            yield value[member]
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from anywhere(each, member)
 
 
 def as_json(value: object) -> str:

@@ -141,7 +141,7 @@ def test_a_certificate_nobody_trusts_is_a_matter_of_set_up():
 def test_back_off_grows_with_full_jitter_up_to_a_cap_and_ends_after_the_attempts():
     with vendor(lambda ask: Answer("", 503)) as server:
         http, time = client(server.url, attempts=10)
-        with http, pytest.raises(errors.GaveUp, match="gave up after 10 attempts.*HTTP 503"):
+        with http, pytest.raises(errors.GaveUp, match=r"gave up after 10 attempts.*HTTP 503"):
             http.fetch("GET", "x")
     assert len(server.asked) == 10
     assert all(0 <= slept <= min(60, 2**n) for n, slept in enumerate(time.slept))
@@ -327,7 +327,7 @@ def book(url: str, *pages, after="after") -> dict[str, dict]:
 
 def read_all(pages, **serve):
     with vendor(lambda ask: pages(server.url, ask)) as server:
-        http, time = client(server.url)
+        http, _ = client(server.url)
         with http:
             return [
                 json.loads(each)["data"] for each in PAGES.pages(http, "list", {"limit": "2"})

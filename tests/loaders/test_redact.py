@@ -135,7 +135,8 @@ other = logging.getLogger("some.library"); other.addHandler(logging.StreamHandle
 other.error("sent %r", {{"access_token": "{TOKEN}"}})
 import httpx
 client = httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200)))
-client.get("https://graph.facebook.com/me?access_token={TOKEN}", headers={{"Authorization": "Bearer {TOKEN}"}})
+url = "https://graph.facebook.com/me?access_token={TOKEN}"
+client.get(url, headers={{"Authorization": "Bearer {TOKEN}"}})
 raise RuntimeError("DSN postgresql://u:{TOKEN}@h/d")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -95,7 +95,7 @@ def batches(rows: int, count: int, pretty: bool) -> tuple[bytes, list[bytes]]:
 
 @pytest.mark.parametrize("pretty", [True, False])
 def test_work_is_linear_in_the_body(pretty):
-    """Four times the rows in a batch takes about four times as long, not sixteen; 10,000 rows take well below 1 s."""
+    """Four times the rows in a batch takes about four times as long, not sixteen."""
 
     def seconds(rows: int) -> float:
         body, whole = batches(rows, 1, pretty)
@@ -122,7 +122,7 @@ def test_memory_stays_at_two_objects_however_many_come():
 
 
 def test_the_decoders_word_on_where_an_object_ends_is_understood():
-    """A new decoder with other words would only cost memory (the array is then cut at its end); this tells of it."""
+    """A decoder with other words would only cost memory (the array is cut at its end); this tells of it."""
     chunks = iter([b'[{"a": 1}, {"b"', b": 2}]"])
     assert next(split_array(chunks)) == b'{"a": 1}'
     assert next(chunks) == b": 2}]"

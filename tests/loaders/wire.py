@@ -56,6 +56,7 @@ def vendor(answer: Callable[[Ask], Any]) -> Iterator[Vendor]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else each answer waits 40 ms for the client's acknowledgement
 
         def respond(self) -> None:
             parts = urlsplit(self.path)
