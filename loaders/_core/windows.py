@@ -41,7 +41,8 @@ def live_window(
     if covered_until is not None:
         since = min(since, covered_until + timedelta(days=1))
     elif start_date is not None:
-        since = min(start_date, today)
+        # Settings give dates of a class of dlt's, which encoders of queries do not know.
+        since = min(date(start_date.year, start_date.month, start_date.day), today)
     return Window(max(since, floor_day(today, history_months)), today)
 
 
