@@ -396,9 +396,12 @@ def test_190_is_asked_once_and_stops_the_source():
         },
         400,
     )
-    with vendor(lambda ask: dead) as server, opened(server.url) as (api, time):
-        with pytest.raises(errors.ConfigurationError, match=r"sources\.facebook_ads\.access_token"):
-            LOADER.accounts(api)
+    with (
+        vendor(lambda ask: dead) as server,
+        opened(server.url) as (api, time),
+        pytest.raises(errors.ConfigurationError, match=r"sources\.facebook_ads\.access_token"),
+    ):
+        LOADER.accounts(api)
     assert len(server.asked) == 1
     assert time.slept == []
 
