@@ -18,13 +18,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import _demo_summary
 import psycopg2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from loaders._core import places
 from loaders._core.embedded import EmbeddedWarehouse
@@ -83,10 +84,8 @@ def main() -> int:
     counts = build()
     with step("the documentation site"):
         run("dbt", "--quiet", "docs", "generate")
-    summary(warehouse, morning, counts)
-    console.print(
-        f"{time.monotonic() - began:.0f} s. Run scripts/demo again: a day later, incremental."
-    )
+    _demo_summary.show(console, partial(query, warehouse), morning.now, counts.get("test", 0))
+    console.print(f"{time.monotonic() - began:.0f} s. Run scripts/demo again: a day later, incremental.")
     return 0
 
 
@@ -245,10 +244,6 @@ def query(warehouse: EmbeddedWarehouse, sql: str) -> list[tuple[Any, ...]]:
             return list(cursor.fetchall())
     finally:
         connection.close()
-
-
-def summary(warehouse: EmbeddedWarehouse, morning: Morning, counts: dict[str, int]) -> None:
-    """What landed, what it became, and whether it agrees with the platforms."""
 
 
 if __name__ == "__main__":

@@ -1,0 +1,125 @@
+"""What a demo run did, asked from the warehouse. Used by scripts/_demo.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.table import Table
+
+Query = Callable[[str], list[tuple[Any, ...]]]
+
+LANDED = """
+    select resources.pipeline, resources.resource, sum(rows_read), sum(rows_landed), sum(sets_landed),
+           sum(sets_unchanged), sum(rows_read) / nullif(sum(seconds), 0)
+    from ops.run_resources as resources
+    join ops.runs as runs using (run_id)
+    where runs.started_at = '{clock}' and resources.outcome = 'ok'
+    group by 1, 2
+    order by 1, min(resources.run_seq), min(resources.ctid)
+"""
+STAR = """
+    select string_agg(format('select %L, count(*) from marts.%I', table_name, table_name), ' union all ')
+    from information_schema.tables
+    where table_schema = 'marts' and table_type = 'BASE TABLE'
+"""
+STATES = """
+    select state, count(*) from reports.rpt_reconciliation group by state order by state
+"""
+SPEND = """
+    select platform, currency_code, sum(fact_spend), sum(control_spend)
+    from reports.rpt_reconciliation
+    group by platform, currency_code
+    order by platform, currency_code
+"""
+# One action type of Meta's: the others hold the same purchases under further names.
+CONVERSIONS = """
+    select platform, currency_code, sum(conversions)
+    from marts.fact_ad_conversion
+    where attribution_window = 'default' and (platform <> 'facebook_ads' or conversion_action_id = 'purchase')
+    group by platform, currency_code
+"""
+CONTROL_CONVERSIONS = """
+    select 'facebook_ads', raw.account_currency, sum((action ->> 'value')::numeric)
+    from staging.stg_facebook_ads__sets as sets
+    join raw_facebook_ads.insights_account as raw
+        on raw._account = sets.account_id and raw._day = sets.date_day and raw._run_seq = sets.data_run_seq
+    cross join jsonb_array_elements(coalesce(raw.actions, '[]')::jsonb) as action
+    where sets.resource = 'insights_account' and sets.is_current and action ->> 'action_type' = 'purchase'
+    group by raw.account_currency
+    union all
+    select 'google_ads', raw.customer__currency_code, sum(raw.metrics__conversions::numeric)
+    from staging.stg_google_ads__sets as sets
+    join raw_google_ads.customer_day as raw
+        on raw._account = sets.account_id and raw._day = sets.date_day and raw._run_seq = sets.data_run_seq
+    where sets.resource = 'customer_day' and sets.is_current
+    group by raw.customer__currency_code
+"""
+
+
+def show(console: Console, query: Query, clock: str, tests: int) -> None:
+    """Print the summary of the run of the simulated instant `clock`, in which so many tests passed."""
+    landed = query(LANDED.format(clock=clock))
+    ((each_table,),) = query(STAR)
+    console.print(Columns([landed_table(landed), star_table(sorted(query(each_table)))], padding=(0, 4)))
+    console.print(agreement_table(query))
+    read, rows, sets, unchanged = (sum(line[column] for line in landed) for column in (2, 3, 4, 5))
+    states = ", ".join(f"{count} {state}" for state, count in query(STATES))
+    console.print(f"This run read {read:,} rows and landed the {rows:,} of {sets:,} new or changed sets;")
+    console.print(f"{unchanged:,} sets had not changed. {tests:,} tests passed. Account-days: {states}.")
+
+
+def table(title: str, names: Iterable[str], numbers: Iterable[str]) -> Table:
+    """An empty table with text columns first, numeric ones after."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for name in names:
+        made.add_column(name, style="dim" if name == "" else None)
+    for number in numbers:
+        made.add_column(number, justify="right")
+    return made
+
+
+def landed_table(landed: list[tuple[Any, ...]]) -> Table:
+    """Rows of this run for each resource."""
+    made = table("Landed by this run", ["source", "resource"], ["read", "landed", "rows/s"])
+    last = None
+    for source, resource, read, rows, _, _, rate in landed:
+        shown = source if source != last else ""
+        made.add_row(shown, resource, f"{read:,}", f"{rows:,}", f"{rate:,.0f}" if rate else "")
+        last = source
+    return made
+
+
+def star_table(counts: list[tuple[Any, ...]]) -> Table:
+    """Rows of each table of the star."""
+    made = table("The star", ["table"], ["rows"])
+    for name, rows in counts:
+        made.add_row(name, f"{rows:,}")
+    return made
+
+
+def agreement_table(query: Query) -> Table:
+    """Spend and conversions of the star beside the platforms' own account totals."""
+    title = "The star beside the platforms' own totals"
+    columns = ["spend", "platform", "difference", "conversions", "platform", "difference"]
+    made = table(title, ["platform", "currency"], columns)
+    ours = {line[:2]: line[2] for line in query(CONVERSIONS)}
+    theirs = {line[:2]: line[2] for line in query(CONTROL_CONVERSIONS)}
+    for platform, currency, spend, control in query(SPEND):
+        key = (platform, currency)
+        money = compared(spend, control, 2)
+        made.add_row(platform, currency, *money, *compared(ours.get(key), theirs.get(key), 2))
+    return made
+
+
+def compared(ours: Decimal | None, theirs: Decimal | None, places: int) -> list[str]:
+    """Both numbers and their difference; a missing control is said, never taken for zero."""
+    mine = ours or Decimal(0)
+    if theirs is None:
+        return [f"{mine:,.{places}f}", "no control", ""]
+    difference = mine - theirs
+    style = "green" if not difference else "bold red"
+    return [f"{mine:,.{places}f}", f"{theirs:,.{places}f}", f"[{style}]{difference:,.{places}f}[/]"]
