@@ -77,7 +77,10 @@ class Simulator:
         ads_csv: Path | str | None = None,
         ads_csv_day: date | None = None,
     ) -> None:
-        """Nothing listens before `start` (or `with`). Raises ValueError for a clock without a zone."""
+        """Nothing listens before `start` (or `with`).
+
+        Raises ValueError for a clock without a zone, and for sources that do not go together.
+        """
         now = now or datetime.now(UTC)
         if now.tzinfo is None:
             raise ValueError(f"the simulated clock needs a zone, got {now.isoformat()}: add +00:00")
@@ -85,21 +88,20 @@ class Simulator:
         self.state = State(
             Business(seed, first, days, scale), now, Faults(seed), facebook_app_secret=facebook_app_secret
         )
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._routes = _routes(self.state, replay, ads_csv, ads_csv_day)
         self._port = port
-        self._sources = (replay, ads_csv, ads_csv_day)
+        self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
     # ---- life
     def start(self) -> Self:
         """Listen and serve in a thread; returns once requests are answered. OSError: the port is taken."""
-        self._socket.bind(("127.0.0.1", self._port))
+        self._socket = socket.create_server(("127.0.0.1", self._port))
         self._port = self._socket.getsockname()[1]
         self.state.base_url = f"http://127.0.0.1:{self._port}"
         config = uvicorn.Config(
-            application(self.state, _routes(self.state, *self._sources)),
+            application(self.state, self._routes),
             log_level="warning",
             access_log=False,
             lifespan="off",
@@ -121,7 +123,8 @@ class Simulator:
         if self._server and self._thread:
             self._server.should_exit = True
             self._thread.join(timeout=10)
-        self._socket.close()
+        if self._socket:
+            self._socket.close()
 
     def wait(self) -> None:
         """Block until the server ends (Ctrl-C)."""
