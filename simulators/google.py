@@ -265,6 +265,9 @@ class GoogleAds:
             if isinstance(query, GaqlError):
                 raise query
             _check_fields(query, account)
+            for term in query.where:
+                if term.field != "segments.date":
+                    google_rows.check_condition(term)
             since, until = self._dates(query, account, version)
         except GaqlError as error:
             raise ApiError(400, error.family, error.code, str(error)) from None
@@ -546,7 +549,7 @@ def _consumption(rows: int) -> str:
     return str(100 + rows // 10)
 
 
-def _stream(call: _Call, request_id: str, size: int = BATCH_ROWS) -> Iterator[bytes]:
+def _stream(call: _Call, request_id: str) -> Iterator[bytes]:
     """The body of searchStream: an array of batches, the consumption in the last."""
     yield b"["
     waiting: list[str] = []
@@ -554,9 +557,9 @@ def _stream(call: _Call, request_id: str, size: int = BATCH_ROWS) -> Iterator[by
     for rows in _chunks(call):
         waiting += rows
         total += len(rows)
-        while len(waiting) > size:
-            yield _batch(call.query, waiting[:size], {"requestId": request_id}) + b"\n,\r\n"
-            del waiting[:size]
+        while len(waiting) > BATCH_ROWS:
+            yield _batch(call.query, waiting[:BATCH_ROWS], {"requestId": request_id}) + b"\n,\r\n"
+            del waiting[:BATCH_ROWS]
     more = {"requestId": request_id, "queryResourceConsumption": _consumption(total)}
     yield _batch(call.query, waiting, more) + b"\n]"
 

@@ -59,7 +59,9 @@ def printed(rows: Rows, names: Sequence[str], changes: Changes) -> list[str]:
     whole = _object(tree)
     if whole.optional:
         return [text or "{}" for text in whole.columns[0]]
-    return [whole.text % row for row in zip(*whole.columns, strict=True)] or [whole.text % ()] * rows.size
+    if not whole.columns:
+        return [whole.text % ()] * rows.size
+    return [whole.text % row for row in zip(*whole.columns, strict=True)]
 
 
 def _named(name: str, wanted: set[str]) -> bool:

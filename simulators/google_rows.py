@@ -237,6 +237,18 @@ def _by_action(states: States, keys: Keys, matrix: Ints) -> tuple[Keys, Ints]:
 # --- conditions and order
 
 
+def check_condition(term: Condition) -> None:
+    """Whether the operator and its operands go with the field; raises `GaqlError`."""
+    _test(term)
+    if FIELDS[term.field].text == "%s" or "/" in FIELDS[term.field].text or "LIKE" in term.operator:
+        return
+    for operand in term.values:
+        try:
+            float(operand)
+        except ValueError:
+            raise GaqlError("BAD_NUMBER", f"Error in query: {operand} is not a number.") from None
+
+
 def matching(rows: Rows, query: Query) -> Rows:
     """The rows that meet WHERE; `segments.date` is met already."""
     for term in query.where:
@@ -286,9 +298,4 @@ def _alike(value: Any, text: str) -> tuple[Any, Any]:
     """A value and the operand of a condition as the same type."""
     if isinstance(value, bool):
         return value, text.upper() == "TRUE"
-    if isinstance(value, int | float | np.number):
-        try:
-            return value, float(text)
-        except ValueError:
-            raise GaqlError("BAD_NUMBER", f"Error in query: {text} is not a number.") from None
-    return value, text
+    return (value, float(text)) if isinstance(value, int | float | np.number) else (value, text)
