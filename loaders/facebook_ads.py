@@ -27,25 +27,18 @@ from loaders._core.redact import secret
 CAMPAIGN = ["ACTIVE", "PAUSED", "DELETED", "ARCHIVED", "IN_PROCESS", "WITH_ISSUES"]  # effective_status
 ADSET = [*CAMPAIGN, "CAMPAIGN_PAUSED"]
 AD = [*ADSET, "ADSET_PAUSED", "DISAPPROVED", "PENDING_REVIEW", "PENDING_BILLING_INFO", "PREAPPROVED"]
-ADACCOUNTS = (
-    "id,account_id,name,currency,timezone_name,timezone_offset_hours_utc,account_status,amount_spent,balance,"
-    "created_time,business"
-)
-STATES = "id,account_id,name,status,configured_status,effective_status,created_time,updated_time"
+NAMED = "id,account_id,name"
+ZONE = "timezone_name,timezone_offset_hours_utc"
+ADACCOUNTS = f"{NAMED},created_time,currency,{ZONE},account_status,amount_spent,balance,business"
+STATES = f"{NAMED},created_time,updated_time,status,configured_status,effective_status"
 BUDGETS = "daily_budget,lifetime_budget,bid_strategy,start_time"
-CAMPAIGNS = f"{STATES},{BUDGETS},objective,buying_type,budget_remaining,special_ad_categories,stop_time"
-ADSETS = (
-    f"{STATES},{BUDGETS},campaign_id,billing_event,optimization_goal,bid_amount,attribution_spec,targeting,"
-    "end_time"
-)
+CAMPAIGNS = f"{STATES},{BUDGETS},budget_remaining,objective,buying_type,special_ad_categories,stop_time"
+BIDDING = "billing_event,optimization_goal,bid_amount,attribution_spec"
+ADSETS = f"{STATES},{BUDGETS},{BIDDING},campaign_id,targeting,end_time"
 ADS = f"{STATES},campaign_id,adset_id,creative,conversion_domain"
-CREATIVES = (
-    "id,account_id,name,status,object_type,title,body,link_url,url_tags,thumbnail_url,object_story_spec"
-)
-INSIGHTS = (
-    "account_id,account_currency,impressions,clicks,inline_link_clicks,spend,reach,frequency,actions,"
-    "action_values,attribution_setting,date_start,date_stop"
-)
+ADCREATIVES = f"{NAMED},status,object_type,title,body,link_url,url_tags,thumbnail_url,object_story_spec"
+FIGURES = "impressions,clicks,inline_link_clicks,spend,reach,frequency,actions,action_values"
+INSIGHTS = f"account_id,account_currency,date_start,date_stop,attribution_setting,{FIGURES}"
 ADVICE = "put a new token into sources.facebook_ads.access_token"
 RULES = (
     Rule(errors.TooLarge, {(100, 1487534)}, "reduce the amount of data|exceeds the max limit"),
@@ -93,15 +86,9 @@ def wait_seconds(reply: Reply) -> float | None:
 
 
 PAGES = Listing(records=("data",), link=("paging", "next"))
+ENDS = {"Job Completed": True, "Job Failed": False, "Job Skipped": False}
 RUNS = Jobs(
-    PAGES,
-    job="report_run_id",
-    state="async_status",
-    progress="async_percent_completion",
-    done="Job Completed",
-    failed=("Job Failed", "Job Skipped"),
-    result="insights",
-    classify=classify_run,
+    PAGES, ENDS, "report_run_id", "async_status", "async_percent_completion", "insights", classify_run
 )
 
 
@@ -174,7 +161,7 @@ LOADER = Loader(
         entities("campaigns", CAMPAIGNS, CAMPAIGN),
         entities("adsets", ADSETS, ADSET),
         entities("ads", ADS, AD),
-        entities("adcreatives", CREATIVES),
+        entities("adcreatives", ADCREATIVES),
         insights("ad", "campaign_id,adset_id,ad_id", AD),
         insights("campaign", "campaign_id", CAMPAIGN),
         insights("account", control="insights_campaign"),

@@ -25,36 +25,38 @@ from loaders._core.oauth import RefreshToken
 from loaders._core.pages import Api, in_parts, listed
 from loaders._core.redact import secret
 
+
+def of(thing: str, names: str) -> str:
+    """Fields of an object as GAQL selects them."""
+    return ", ".join(f"{thing}.{name}" for name in names.split())
+
+
 OBJECTS = ["customer", "customerClient", "campaign", "campaignBudget", "adGroup", "adGroupAd", "metrics"]
 OBJECTS += ["adGroupCriterion", "conversionAction", "keywordView", "searchTermView", "segments"]
-CLIENT = "id client_customer level manager descriptive_name currency_code time_zone status hidden"
-CLIENTS = ", ".join(f"customer_client.{each}" for each in [*CLIENT.split(), "test_account"])
-CUSTOMER = "customer.id, customer.currency_code"
+ACCOUNT = (
+    "id client_customer level manager descriptive_name currency_code time_zone status hidden test_account"
+)
+CLIENTS = of("customer_client", ACCOUNT)
+CUSTOMER = of("customer", "id currency_code")
 CAMPAIGN = f"{CUSTOMER}, campaign.id"
-CAMPAIGNS = f"""{CAMPAIGN}, campaign.name, campaign.status, campaign.serving_status,
-    campaign.advertising_channel_type, campaign.advertising_channel_sub_type, campaign.bidding_strategy_type,
-    campaign.start_date_time, campaign.end_date_time, campaign_budget.id, campaign_budget.amount_micros,
-    customer.time_zone"""
+STATE = of("campaign", "name status serving_status bidding_strategy_type start_date_time end_date_time")
+CHANNEL = of("campaign", "advertising_channel_type advertising_channel_sub_type")
+BUDGET = of("campaign_budget", "id amount_micros")
 GROUP = f"{CAMPAIGN}, ad_group.id"
-GROUPS = f"{GROUP}, ad_group.name, ad_group.status, ad_group.type, ad_group.cpc_bid_micros"
+GROUPS = f"{GROUP}, {of('ad_group', 'name status type cpc_bid_micros')}"
 AD = f"{GROUP}, ad_group_ad.ad.id"
-ADS = f"{AD}, ad_group_ad.ad.name, ad_group_ad.ad.type, ad_group_ad.ad.final_urls, ad_group_ad.status"
-KEYWORD = f"""{GROUP}, ad_group_criterion.criterion_id, ad_group_criterion.keyword.text,
-    ad_group_criterion.keyword.match_type, ad_group_criterion.status"""
-KEYWORDS = f"{KEYWORD}, ad_group_criterion.negative, ad_group_criterion.quality_info.quality_score"
+ADS = f"{AD}, {of('ad_group_ad', 'ad.name ad.type ad.final_urls status')}"
+KEYWORD = f"{GROUP}, {of('ad_group_criterion', 'criterion_id keyword.text keyword.match_type status')}"
+KEYWORDS = f"{KEYWORD}, {of('ad_group_criterion', 'negative quality_info.quality_score')}"
 ONLY_KEYWORDS = " WHERE ad_group_criterion.type = 'KEYWORD'"
-TERM = f"""{GROUP}, search_term_view.search_term, search_term_view.status, segments.search_term_match_type,
-    segments.keyword.info.text"""
-ACTIONS = f"""{CUSTOMER}, conversion_action.id, conversion_action.name, conversion_action.category,
-    conversion_action.type, conversion_action.status, conversion_action.click_through_lookback_window_days,
-    conversion_action.view_through_lookback_window_days"""
-ACTION = f"""{CAMPAIGN}, segments.conversion_action, segments.conversion_action_name,
-    segments.conversion_action_category"""
-DAY, WHERE = "segments.date", "segments.device, segments.ad_network_type"
-VIEWS = "metrics.view_through_conversions"
-DELIVERY = "metrics.impressions, metrics.clicks, metrics.cost_micros"
-CREDIT = "metrics.conversions, metrics.conversions_value, metrics.all_conversions"
-BOTH = f"{DELIVERY}, {CREDIT}"
+TERM = f"{GROUP}, {of('search_term_view', 'search_term status')}, segments.search_term_match_type"
+WINDOWS = "click_through_lookback_window_days view_through_lookback_window_days"
+ACTIONS = f"{CUSTOMER}, {of('conversion_action', f'id name category type status {WINDOWS}')}"
+ACTION = of("segments", "conversion_action conversion_action_name conversion_action_category")
+DELIVERY = of("metrics", "impressions clicks cost_micros")
+CREDIT = of("metrics", "conversions conversions_value all_conversions")
+BOTH, DAY = f"{DELIVERY}, {CREDIT}", "segments.date"
+PLACE, VIEWS = of("segments", "device ad_network_type"), "metrics.view_through_conversions"
 UNREADABLE = {"CUSTOMER_NOT_ENABLED", "CUSTOMER_NOT_FOUND", "USER_PERMISSION_DENIED", "INVALID_CUSTOMER_ID"}
 REFUSED = {"authenticationError", "authorizationError", "UNAUTHENTICATED", "CLOUD_PROJECT_NOT_FOUND"}
 RULES = (
@@ -71,7 +73,7 @@ RULES = (
 class GoogleAdsSettings(Settings):
     """``[sources.google_ads]``; no ``customer_ids`` means all customers below ``login_customer_id``."""
 
-    client_id: str = ""
+    client_id: str = None  # type: ignore[assignment]
     client_secret: TSecretStrValue = None  # type: ignore[assignment]
     refresh_token: TSecretStrValue = None  # type: ignore[assignment]
     developer_token: TSecretStrValue | None = None
@@ -162,7 +164,7 @@ LOADER = Loader(
     accounts=accounts,
     resources=(
         replace(table("customer_client", "", CLIENTS), read=listed, per_account=False),
-        table("campaign", "campaign", CAMPAIGNS),
+        table("campaign", "campaign", f"{CAMPAIGN}, customer.time_zone, {STATE}, {CHANNEL}, {BUDGET}"),
         table("ad_group", "ad_group", GROUPS),
         table("ad_group_ad", "ad_group_ad", ADS),
         table(
@@ -172,11 +174,13 @@ LOADER = Loader(
             where=" WHERE ad_group_criterion.type = 'KEYWORD'",
         ),
         table("conversion_action", "conversion_action", ACTIONS),
-        table("ad_group_ad_day", "ad_group_ad", f"{DAY}, {WHERE}, {AD}, {BOTH}, {VIEWS}"),
+        table("ad_group_ad_day", "ad_group_ad", f"{DAY}, {PLACE}, {AD}, {BOTH}, {VIEWS}"),
         table("campaign_day", "campaign", f"{DAY}, {CAMPAIGN}, {BOTH}"),
-        table("campaign_conversion_day", "campaign", f"{DAY}, {ACTION}, {CREDIT}"),
+        table("campaign_conversion_day", "campaign", f"{DAY}, {CAMPAIGN}, {ACTION}, {CREDIT}"),
         table("keyword_view_day", "keyword_view", f"{DAY}, {KEYWORD}, {BOTH}"),
-        table("search_term_view_day", "search_term_view", f"{DAY}, {TERM}, {BOTH}"),
+        table(
+            "search_term_view_day", "search_term_view", f"{DAY}, {TERM}, segments.keyword.info.text, {BOTH}"
+        ),
         table("customer_day", "customer", f"{DAY}, {CUSTOMER}, {BOTH}", control="campaign_day"),
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -203,20 +203,19 @@ class Jobs:
 
     Attributes:
         listing: reads the pages of a finished report.
+        ends: the states that end the wait, and whether the report is there; nothing else does, not 100 %.
         job: member of the answer to an order that holds the job's id; the id is also its address.
         state, progress: members of the job's status; progress is only compared for change.
-        done, failed: the states that end the wait; nothing else does, 100 % is not done.
         result: address of the pages, below the job's.
         classify: judges answers about a job; ``Lost`` if the vendor does not know it.
         orders: how often a report is ordered.
     """
 
     listing: Listing
+    ends: Mapping[str, bool]
     job: str
     state: str
     progress: str
-    done: str
-    failed: tuple[str, ...]
     result: str
     classify: Classify
     orders: int = 2
@@ -259,12 +258,12 @@ class Jobs:
                 status = decode(http.fetch("GET", job, classify=self.classify), dict[str, Any])
             except Lost:
                 status = {}  # right after the order that is only a race; if it stays, patience ends it
-            state = status.get(self.state)
-            if state == self.done:
+            state = str(status.get(self.state))
+            if self.ends.get(state):
                 return True
             if (state, status.get(self.progress)) != last:
                 last, moved = (state, status.get(self.progress)), http.clock()
-            if state in self.failed or http.clock() - moved > http.deadline_seconds / 4:
+            if state in self.ends or http.clock() - moved > http.deadline_seconds / 4:
                 logger.warning("report job %s has failed or stalled (%s, %s)", job, *last)
                 return False
             if http.clock() + pause > deadline:

@@ -450,7 +450,8 @@ def lost(reply):
     return errors.Lost("unknown job") if reply.status == 404 else None
 
 
-JOBS = Jobs(PAGES, "run", "state", "percent", "done", ("failed", "skipped"), "rows", lost)
+ENDS = {"done": True, "failed": False, "skipped": False}
+JOBS = Jobs(PAGES, ENDS, job="run", state="state", progress="percent", result="rows", classify=lost)
 
 
 def order(office, deadline=3600.0):
