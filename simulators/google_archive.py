@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -24,6 +24,7 @@ UNKNOWN_ZONE = "UTC"
 """The time zone given for a customer whose own was not recorded: a reader can't place a day without one."""
 BATCH_ROWS = 10_000
 _numbers = itertools.count()
+_SELECT = re.compile(r"\s*SELECT\s+(?P<fields>.+?)\s+FROM\s+(?P<resource>\w+)", re.DOTALL | re.IGNORECASE)
 _ANSWER = "application/json; charset=UTF-8"
 _FROM = (  # what a row tells of its query's FROM, the most specific first
     "search_term_view", "keyword_view", "customer_client", "ad_group_ad", "ad_group_criterion", "ad_group",
@@ -139,9 +140,8 @@ class GoogleArchive:
 
     @staticmethod
     def _kind(customer: str, query: str, batches: list[_Batch]) -> Kind:
-        if query:
-            parsed = gaql.parse(query)
-            return Kind.of(customer, parsed.fields, parsed.resource)
+        if match := _SELECT.match(query):
+            return Kind.of(customer, re.split(r"[\s,]+", match["fields"]), match["resource"])
         mask = [_snake(name) for batch in batches for name in batch.field_mask.split(",") if name]
         rows = [_snake(name) for batch in batches for row in batch.results[:1] for name in _keys(row)]
         present = {name.partition(".")[0] for name in mask + rows}
@@ -188,6 +188,13 @@ class GoogleArchive:
         zone = self.customers[customer].time_zone or UNKNOWN_ZONE
         since, until = query.dates(now.astimezone(ZoneInfo(zone)).date())
         return stream.within(since, until), stream.field_mask or mask
+
+    def days(self) -> Iterator[date]:
+        """Every day that a recorded row is about."""
+        for row in itertools.chain.from_iterable(stream.rows for stream in self.streams.values()):
+            segments = msgspec.json.decode(row, type=_Row).segments
+            if segments and segments.date:
+                yield date.fromisoformat(segments.date)
 
     def error(self, customer: str, query: gaql.Query) -> tuple[int, bytes] | None:
         """The recorded refusal, where nothing but a refusal was recorded."""

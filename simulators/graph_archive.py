@@ -145,6 +145,13 @@ class GraphArchive:
         """The account object of `act_<digits>`: what is known of it, completed to what a reader must have."""
         return complete_account(self.nodes.get(account, b"{}"), account)
 
+    def days(self) -> Iterator[date]:
+        """Every day that a row of insights is about."""
+        for (_, name, _), edge in self.edges.items():
+            for row in edge.rows() if name == "insights" else ():
+                if text := msgspec.json.decode(row, type=_Day).date_start:
+                    yield date.fromisoformat(text[:10])
+
     @cached_property
     def account_list(self) -> Edge:
         """The recorded list of accounts; without one, the accounts that occur in any recording."""

@@ -14,6 +14,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -99,13 +100,28 @@ def read(folder: Path) -> list[Exchange]:
 
 def routes(folder: Path | str, sim: Any) -> list[Route]:
     """Routes under `/graph`, `/googleads` and `/oauth2` that serve the recording in `folder`."""
-    exchanges = read(Path(folder))
-    graph = graph_archive(exchange for exchange in exchanges if not exchange.is_google)
+    graph, google = archives(Path(folder))
+    return [*graph_routes(graph, sim), *google_routes(google, sim)]
+
+
+def recorded_days(folder: Path | str) -> tuple[date, date] | None:
+    """The first and last day that a recorded report row is about; None without any.
+
+    A reader's clock must stand soon after the last one: it asks for the days before its own.
+    """
+    graph, google = archives(Path(folder))
+    days = {*graph.days(), *google.days()}
+    return (min(days), max(days)) if days else None
+
+
+def archives(folder: Path) -> tuple[GraphArchive, GoogleArchive]:
+    """The recording in `folder`, indexed. Raises as `read` does."""
+    exchanges = read(folder)
     google = GoogleArchive()
     for exchange in exchanges:
         if exchange.is_google:
             google.add(urlsplit(exchange.url).path, exchange.status, exchange.answer, exchange.asked)
-    return [*graph_routes(graph, sim), *google_routes(google, sim)]
+    return graph_archive(exchange for exchange in exchanges if not exchange.is_google), google
 
 
 # --- Graph API ---

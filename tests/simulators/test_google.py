@@ -606,7 +606,8 @@ def test_fields_that_change(api: Api) -> None:
 def test_a_query_is_read_whole() -> None:
     query = gaql.parse(
         "select campaign.id, metrics.clicks FROM campaign WHERE campaign.name = 'it\\'s' "
-        "AND campaign.id IN (1, 2) AND segments.date BETWEEN '2026-01-01' AND '2026-01-31' AND segments.date < '2026-01-15' "
+        "AND campaign.id IN (1, 2) AND segments.date BETWEEN '2026-01-01' AND '2026-01-31' "
+        "AND segments.date < '2026-01-15' "
         "ORDER BY metrics.clicks DESC, campaign.id LIMIT 5 PARAMETERS omit_unselected_resource_names = true"
     )
     assert asdict(query)["where"][:2] == (

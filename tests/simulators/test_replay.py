@@ -8,7 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -127,7 +127,7 @@ def test_insights_nested_under_ads_are_the_accounts_own(recording: httpx.Client)
         if isinstance(value, list)
         for action in value
     )
-    # ad_id, kind, type, value, ad_id, clicks, date, date, impressions, reach, spend
+    # account, table, ad, kind, type, value, ad again, clicks, first and last day, impressions, reach, spend
     assert lines == Counter((c[2], c[3], c[4], c[5], c[10], c[12]) for c in expected("ads_insights"))
     nested = [
         bytes(row)
@@ -153,6 +153,16 @@ def test_only_the_days_asked_for(recording: httpx.Client) -> None:
     assert days
     assert {day: on(day, day) for day in days} == days
     assert on("2026-01-01", "2026-01-31") == 0
+
+
+def test_the_days_of_a_recording_are_told() -> None:
+    if not RECORDED.exists():
+        pytest.skip(f"no recorded traffic at {RECORDED}")
+    first, last = (
+        min(line[8] for line in expected("ads_insights")),
+        max(line[9] for line in expected("ads_insights")),
+    )
+    assert replay.recorded_days(RECORDED) == (date.fromisoformat(first), date.fromisoformat(last))
 
 
 def test_accounts_seen_are_listed_with_an_assumed_zone(recording: httpx.Client) -> None:
