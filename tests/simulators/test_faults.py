@@ -15,6 +15,8 @@ from simulators.faults import FAULTS, Faults
 from simulators.server import Simulator
 
 NOW = datetime(2026, 3, 1, 6, tzinfo=UTC)
+HTTP = httpx.Client()
+"""One for all calls: a client of its own for each spends most of its time on certificates."""
 SPAN = '{"since":"2026-01-20","until":"2026-01-20"}'
 
 
@@ -22,6 +24,7 @@ SPAN = '{"since":"2026-01-20","until":"2026-01-20"}'
 def running() -> Iterator[Simulator]:
     with Simulator(seed=7, days=60, now=NOW) as sim:
         yield sim
+    HTTP.close()
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def account(sim: Simulator) -> Account:
 
 
 def get(sim: Simulator, path: str, **params: str) -> httpx.Response:
-    return httpx.get(
+    return HTTP.get(
         f"{sim.facebook_url}/v26.0/{path}", params={"access_token": sim.state.facebook_token} | params
     )
 
@@ -52,7 +55,7 @@ def ads(sim: Simulator, account: Account, level: str = "ad", **params: str) -> h
 
 
 def start(sim: Simulator, account: Account) -> str:
-    answer = httpx.post(
+    answer = HTTP.post(
         f"{sim.facebook_url}/v26.0/act_{account.id}/insights",
         data={"access_token": sim.state.facebook_token, "level": "ad", "fields": "ad_id", "time_range": SPAN},
     )
@@ -95,18 +98,18 @@ def test_probability_is_a_share_and_always_the_same() -> None:
 def test_an_unknown_name_is_refused_with_the_known_ones(sim: Simulator) -> None:
     with pytest.raises(KeyError, match="truncated_body"):
         sim.fault("gremlins")
-    answer = httpx.post(f"{sim.state.base_url}/_sim/faults", json={"gremlins": {}})
+    answer = HTTP.post(f"{sim.state.base_url}/_sim/faults", json={"gremlins": {}})
     assert answer.status_code == 400
     assert "throttle" in answer.json()["error"]
 
 
 def test_faults_are_switched_over_http_too(sim: Simulator, account: Account) -> None:
     url = f"{sim.state.base_url}/_sim/faults"
-    assert httpx.post(url, json={"server_error": {"status": 503}}).json() == {
+    assert HTTP.post(url, json={"server_error": {"status": 503}}).json() == {
         "server_error": [{"status": 503}]
     }
     assert ads(sim, account).status_code == 503
-    assert httpx.post(url, json={"server_error": None}).json() == {}
+    assert HTTP.post(url, json={"server_error": None}).json() == {}
     assert ads(sim, account).status_code == 200
 
 
@@ -178,7 +181,7 @@ def test_duplicate_page_repeats_one_page_and_goes_on(sim: Simulator, account: Ac
         ).json()
         seen = [row[field] for row in page["data"]]
         while "next" in page["paging"]:
-            page = httpx.get(page["paging"]["next"]).json()
+            page = HTTP.get(page["paging"]["next"]).json()
             seen += [row[field] for row in page["data"]]
         return seen
 
@@ -191,9 +194,9 @@ def test_duplicate_page_repeats_one_page_and_goes_on(sim: Simulator, account: Ac
 def test_mid_stream_error_comes_after_a_good_page(sim: Simulator, account: Account) -> None:
     sim.fault("mid_stream_error", count=1)
     page = ads(sim, account, limit="5").json()
-    broken = httpx.get(page["paging"]["next"])
+    broken = HTTP.get(page["paging"]["next"])
     assert (broken.status_code, broken.json()["error"]["is_transient"]) == (400, True)
-    assert httpx.get(page["paging"]["next"]).status_code == 200
+    assert HTTP.get(page["paging"]["next"]).status_code == 200
 
 
 def test_withhold_ads_takes_a_campaign_from_the_ads_only(sim: Simulator, account: Account) -> None:
