@@ -81,7 +81,7 @@ def main(
     # The rest is imported when it is used: every dlt command loads this module.
     from rich.console import Console
 
-    from loaders._core import configure, redact, warehouse
+    from loaders._core import configure, warehouse
     from loaders._core.declare import Clock, Window
     from loaders._core.errors import AdstarError, ConfigurationError
     from loaders._core.report import Watch, summary

@@ -86,7 +86,7 @@ class _Client(PostgresClient):
         return job
 
 
-class postgres(dlt_postgres):  # noqa: N801  (dlt names destinations so)
+class postgres(dlt_postgres):
     """Postgres over ADBC, or not at all."""
 
     @property

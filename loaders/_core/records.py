@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from json.decoder import scanstring
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ from loaders._core.text import MARK, escape
 Path = tuple[str, ...]
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[eE]000)")
 _MARK_BYTES = MARK.encode()
-_NULL = b"null"
+_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 @dataclass
@@ -65,17 +66,17 @@ class RecordReader:
         if self._decoder is not None and not _needs_escaping(body):
             try:
                 return self._fast(body, self._decoder)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid):
                 pass  # The slow way finds out whether the page is new or bad.
         try:
-            return self._slow(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, RecursionError) as error:
-            raise BadBody(f"not a JSON document in UTF-8: {error}") from None
+            return self._slow(body.decode())
+        except (ValueError, RecursionError) as error:
+            raise BadBody(f"not a JSON document of records in UTF-8: {error}") from None
 
     # -- any record, in Python --------------------------------------------------------------------
 
-    def _slow(self, body: bytes) -> Page:
-        rows = self._find(body)
+    def _slow(self, document: str) -> Page:
+        rows = self._find(document)
         cells: dict[Path, list[str | None]] = {}
         escaped = 0
         for number, row in enumerate(rows):
@@ -83,35 +84,31 @@ class RecordReader:
                 text = _text(raw)
                 if text is not None:
                     safe = escape(text)
-                    escaped += safe is not text and safe != text
+                    escaped += safe != text
                     text = safe
                 cells.setdefault(path, [None] * len(rows))[number] = text
-                is_plain = raw[:1] == b'"' or raw == _NULL
-                self._plain[path] = self._plain.get(path, True) and is_plain
+                self._plain[path] = self._plain.get(path, True) and (raw[0] == '"' or raw == "null")
         self._compile()
         return Page(len(rows), {path: pa.array(texts, pa.string()) for path, texts in cells.items()}, escaped)
 
-    def _find(self, body: bytes) -> list[dict[str, msgspec.Raw]]:
-        found: Any = msgspec.Raw(body)
+    def _find(self, document: str) -> list[dict[str, str]]:
+        found = _value(document)
         for key in self._records:
-            document = msgspec.json.decode(found, type=dict[str, msgspec.Raw])
-            found = document.get(key)
-            if found is None or bytes(found) == _NULL:
+            found = _members(found).get(key, "null")
+            if found == "null":
                 return []
-        if not self._records and bytes(found).lstrip()[:1] == b"{":
-            return [msgspec.json.decode(found, type=dict[str, msgspec.Raw])]
-        return msgspec.json.decode(found, type=list[dict[str, msgspec.Raw]])
+        if not self._records and found[0] == "{":
+            return [_members(found)]
+        return [_members(record) for record in _elements(found)]
 
-    def _fields(self, row: dict[str, msgspec.Raw]) -> list[tuple[Path, bytes]]:
-        fields: list[tuple[Path, bytes]] = []
-        for key, value in row.items():
-            raw = bytes(value)
-            if key in self._opens and raw[:1] == b"{":
-                inner = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-                fields += [((key, name), bytes(part)) for name, part in inner.items()]
+    def _fields(self, row: dict[str, str]) -> list[tuple[Path, str]]:
+        fields: list[tuple[Path, str]] = []
+        for key, raw in row.items():
+            if key in self._opens and raw[0] == "{":
+                fields += [((key, name), part) for name, part in _members(raw).items()]
             else:
                 fields.append(((key,), raw))
-                self._shut |= key in self._opens and raw != _NULL
+                self._shut |= key in self._opens and raw != "null"
         return fields
 
     # -- the records as learnt, in C --------------------------------------------------------------
@@ -189,20 +186,67 @@ def _raw_column(values: Sequence[Any]) -> pa.Array:
     texts = pc.if_else(gone, pa.scalar(None, pa.string()), texts)
     quoted = pc.starts_with(texts, '"')
     if pc.any(quoted).as_py():
-        strings = [_text(raw.encode()) if raw else None for raw in texts.filter(quoted).to_pylist()]
+        strings = [_text(raw) for raw in texts.filter(quoted).to_pylist()]
         texts = pc.replace_with_mask(texts, pc.fill_null(quoted, False), pa.array(strings, pa.string()))
     return texts
 
 
-def _text(raw: bytes) -> str | None:
+def _text(raw: str) -> str | None:
     """A JSON value as raw holds it, escapes aside."""
-    if raw[:1] == b'"':
-        try:
-            return msgspec.json.decode(raw, type=str)
-        except msgspec.DecodeError:
-            # Lone surrogates, which only the standard library lets pass.
-            return str(json.loads(raw))
-    return None if raw == _NULL else raw.decode()
+    if raw[0] == '"':
+        return str(scanstring(raw, 1)[0])
+    return None if raw == "null" else raw
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+# The standard library's scanner, because it lets lone surrogates pass. What it makes of numbers is not used.
+_SCAN = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse).raw_decode
+
+
+def _value(document: str) -> str:
+    """The one value of a document, without the space around it."""
+    start = _skip(document, 0)
+    end = _SCAN(document, start)[1]
+    if _skip(document, end) != len(document):
+        raise ValueError(f"there is more after its end at character {end}")
+    return document[start:end]
+
+
+def _members(text: str) -> dict[str, str]:
+    """Keys and the texts of their values of a JSON object that was found valid."""
+    if text[0] != "{":
+        raise ValueError(f"an object was expected, not {text[:40]}")
+    members = {}
+    at = _skip(text, 1)
+    while text[at] != "}":
+        key, at = scanstring(text, at + 1)
+        at = _skip(text, _skip(text, at) + 1)  # the colon
+        end = _SCAN(text, at)[1]
+        members[key] = text[at:end]
+        at = _skip(text, end)
+        at = _skip(text, at + 1) if text[at] == "," else at
+    return members
+
+
+def _elements(text: str) -> list[str]:
+    """The texts of the elements of a JSON list that was found valid."""
+    if text[0] != "[":
+        raise ValueError(f"a list was expected, not {text[:40]}")
+    elements = []
+    at = _skip(text, 1)
+    while text[at] != "]":
+        end = _SCAN(text, at)[1]
+        elements.append(text[at:end])
+        at = _skip(text, end)
+        at = _skip(text, at + 1) if text[at] == "," else at
+    return elements
+
+
+def _skip(text: str, at: int) -> int:
+    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  (matches nothing, too)
 
 
 def _needs_escaping(body: bytes) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any, Literal, Protocol
 
 from loaders._core.crash import kill_point
@@ -20,12 +19,13 @@ from loaders._core.lease import Lease
 from loaders._core.naming import ColumnNames
 from loaders._core.ops import Books, ResourceRecord, Run
 from loaders._core.redact import redact
-from loaders._core.sets import Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, sum_texts
+from loaders._core.sets import Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, plain
 from loaders._core.warehouse import Target
 from loaders._core.windows import Chunk, live_window, plan_backfill, plan_live
 
 _log = logging.getLogger(__name__)
 SUNSET_WARNING_DAYS = 60
+_ZERO = Decimal(0)
 Outcome = Literal["ok", "partial", "failed"]
 
 
@@ -375,15 +375,12 @@ class _Reader:
             for day in sorted({*spool.sums, *controlled.sums} - {None}, key=str):
                 expected = spool.sums.get(day, nothing).totals
                 got = controlled.sums.get(day, nothing).totals
-                for name in spool.resource.totals:
-                    if (
-                        name in controlled.resource.totals
-                        and day < today
-                        and expected.get(name, 0) != got.get(name, 0)
-                    ):
+                for name in set(spool.resource.totals) & set(controlled.resource.totals):
+                    one, other = expected.get(name, _ZERO), got.get(name, _ZERO)
+                    if day is not None and day < today and one != other:
                         return (
-                            f"{name} of {day} is {expected.get(name, 0)} in {spool.resource.name}"
-                            f" but {got.get(name, 0)} in {controlled.resource.name}"
+                            f"{name} of {day} is {_said(one)} in {spool.resource.name}"
+                            f" but {_said(other)} in {controlled.resource.name}"
                         )
         return None
 
@@ -409,7 +406,7 @@ class _Reader:
                 record.message = wrong
             changed: list[date | None] = []
             for day in _days(resource, window):
-                total = spool.sums.get(day) or SetSum(totals=dict.fromkeys(resource.totals, _zero()))
+                total = spool.sums.get(day) or SetSum(totals=dict.fromkeys(resource.totals, _ZERO))
                 receipt = self._receipt(
                     resource, account, day, total, before.get((resource.name, day)), read_at
                 )
@@ -456,10 +453,8 @@ def _days(resource: Resource, window: Window | None) -> list[date | None]:
     return [window.since + timedelta(days=n) for n in range((window.until - window.since).days + 1)]
 
 
-def _zero() -> Any:
-    from decimal import Decimal
-
-    return Decimal(0)
+def _said(total: Decimal | None) -> str:
+    return "no number" if total is None else plain(total)
 
 
 def _remove(spools: list[ResourceSpool]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import decimal
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path as FilePath
@@ -27,7 +27,7 @@ from loaders._core.naming import ColumnNames
 from loaders._core.records import Page, RecordReader
 from loaders._core.text import MARK
 
-FILE_ROWS = 20_000
+FILE_ROWS = 10_000
 Day = date | None
 
 _EXACT = decimal.Context(
@@ -244,13 +244,6 @@ def write(table: pa.Table, path: FilePath) -> None:
     part = path.with_suffix(".part")
     pq.write_table(table, part, compression="lz4", use_dictionary=False, write_statistics=False)
     part.replace(path)
-
-
-def sum_texts(texts: Mapping[str, str | None], into: dict[str, decimal.Decimal | None]) -> None:
-    """Add totals as a receipt has them; a sum with an unknown part is unknown."""
-    for name, text in texts.items():
-        before = into.get(name, decimal.Decimal(0))
-        into[name] = None if before is None or text is None else _EXACT.add(before, decimal.Decimal(text))
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

@@ -1,0 +1,76 @@
+"""What all tests share: one embedded warehouse for the session, a fresh database in it for each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from loaders._core import warehouse
+from loaders._core.embedded import EmbeddedWarehouse
+from loaders._core.warehouse import Target
+from tests.ports import free_port
+
+ROOT = Path(__file__).parents[1]
+OURS = ("ADSTAR_", "SOURCES__", "DBT_", "PGPASS", "PGHOST", "PGPORT")
+
+
+@pytest.fixture(scope="session")
+def state_folder() -> Iterator[Path]:
+    """A folder every user may enter: the server runs as another one when the tests run as root."""
+    folder = Path(tempfile.mkdtemp(prefix="adstar-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(state_folder: Path) -> Iterator[EmbeddedWarehouse]:
+    """The session's embedded warehouse, running; ADSTAR_STATE and ADSTAR_PORT point to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(OURS)]:
+            patch.delenv(name)
+        patch.setenv("ADSTAR_STATE", str(state_folder))
+        patch.setenv("ADSTAR_PORT", str(free_port()))
+        patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+        warehouse.ensure_started("embedded", ROOT / "profiles")
+        server = EmbeddedWarehouse()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def target(server: EmbeddedWarehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Target]:
+    """An empty database of its own, also what profiles.yml gives to any process started by the test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    _administer(server, f'create database "{name}"')
+    for variable, value in {
+        "ADSTAR_TARGET": "postgres",
+        "ADSTAR_POSTGRES_HOST": "127.0.0.1",
+        "ADSTAR_POSTGRES_PORT": str(server.port),
+        "ADSTAR_POSTGRES_USER": "adstar",
+        "ADSTAR_POSTGRES_PASSWORD": server.password,
+        "ADSTAR_POSTGRES_DATABASE": name,
+        "ADSTAR_POSTGRES_SSLMODE": "disable",
+        "ADSTAR_STATE": str(tmp_path / "state"),
+    }.items():
+        monkeypatch.setenv(variable, value)
+    found = warehouse.resolve("postgres", ROOT / "profiles")
+    yield replace(found, database=name)
+    _administer(server, f'drop database "{name}" with (force)')
+
+
+def _administer(server: EmbeddedWarehouse, statement: str) -> None:
+    connection = server.connect("postgres")
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
