@@ -128,9 +128,7 @@ def entities(name: str, fields: str, statuses: Sequence[str] = ()) -> Resource:
     return Resource(name, in_parts(read, 200), ("data",), columns=tuple(fields.split(",")))
 
 
-def insights(
-    level: str, ids: str = "", statuses: list[str] | None = None, control: str | None = None
-) -> Resource:
+def insights(level: str, ids: str = "", statuses: Sequence[str] = (), control: str | None = None) -> Resource:
     """Daily insights of a level, of deleted objects too; by a report run unless it is the control."""
     fields = f"{INSIGHTS},{ids}".rstrip(",")
     windows = as_json(["1d_click", "7d_click", "28d_click", "1d_view"])

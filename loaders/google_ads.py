@@ -33,10 +33,8 @@ def of(thing: str, names: str) -> str:
 
 OBJECTS = ["customer", "customerClient", "campaign", "campaignBudget", "adGroup", "adGroupAd", "metrics"]
 OBJECTS += ["adGroupCriterion", "conversionAction", "keywordView", "searchTermView", "segments"]
-ACCOUNT = (
-    "id client_customer level manager descriptive_name currency_code time_zone status hidden test_account"
-)
-CLIENTS = of("customer_client", ACCOUNT)
+CLIENT = "id client_customer level manager descriptive_name currency_code time_zone status hidden"
+CLIENTS = of("customer_client", f"{CLIENT} test_account")
 CUSTOMER = of("customer", "id currency_code")
 CAMPAIGN = f"{CUSTOMER}, campaign.id"
 STATE = of("campaign", "name status serving_status bidding_strategy_type start_date_time end_date_time")
@@ -49,7 +47,8 @@ ADS = f"{AD}, {of('ad_group_ad', 'ad.name ad.type ad.final_urls status')}"
 KEYWORD = f"{GROUP}, {of('ad_group_criterion', 'criterion_id keyword.text keyword.match_type status')}"
 KEYWORDS = f"{KEYWORD}, {of('ad_group_criterion', 'negative quality_info.quality_score')}"
 ONLY_KEYWORDS = " WHERE ad_group_criterion.type = 'KEYWORD'"
-TERM = f"{GROUP}, {of('search_term_view', 'search_term status')}, segments.search_term_match_type"
+MATCH = of("segments", "search_term_match_type keyword.info.text")
+TERM = f"{GROUP}, {of('search_term_view', 'search_term status')}, {MATCH}"
 WINDOWS = "click_through_lookback_window_days view_through_lookback_window_days"
 ACTIONS = f"{CUSTOMER}, {of('conversion_action', f'id name category type status {WINDOWS}')}"
 ACTION = of("segments", "conversion_action conversion_action_name conversion_action_category")
@@ -108,14 +107,10 @@ def connect(settings: GoogleAdsSettings, clock: Clock) -> Api:
     """A client with an access token of its own. A header without a value is left out: Google refuses it."""
     manager, token = digits(settings.login_customer_id), secret(settings.developer_token or "")
     if not manager and not settings.customer_ids:
-        raise errors.ConfigurationError(
-            "set sources.google_ads.login_customer_id (the manager) or customer_ids"
-        )
-    auth = RefreshToken(
-        settings.token_url, settings.client_id, settings.client_secret, settings.refresh_token
-    )
+        raise errors.ConfigurationError("set sources.google_ads.login_customer_id or .customer_ids")
+    client = (settings.client_id, settings.client_secret, settings.refresh_token)
     headers = {"login-customer-id": manager, "developer-token": token}
-    return Api.of(settings, classify, auth=auth, headers=headers)
+    return Api.of(settings, classify, auth=RefreshToken(settings.token_url, *client), headers=headers)
 
 
 def search(api: Api, customer: str, fields: str, source: str) -> Iterator[bytes]:
@@ -136,7 +131,7 @@ def accounts(api: Api) -> list[Account]:
         if not row.get("manager") and (asked or row.get("status") not in ("CANCELED", "CLOSED")):
             zone, currency = row.get("timeZone", "UTC"), row.get("currencyCode")
             found[row["id"]] = Account(row["id"], row.get("descriptiveName"), zone, currency)
-    missing = errors.AccountError("no customer below sources.google_ads.login_customer_id")
+    missing = errors.AccountError("no client account below sources.google_ads.login_customer_id")
     return [found.get(each) or Account(each, error=missing) for each in asked or found]
 
 
@@ -167,20 +162,13 @@ LOADER = Loader(
         table("campaign", "campaign", f"{CAMPAIGN}, customer.time_zone, {STATE}, {CHANNEL}, {BUDGET}"),
         table("ad_group", "ad_group", GROUPS),
         table("ad_group_ad", "ad_group_ad", ADS),
-        table(
-            "ad_group_criterion",
-            "ad_group_criterion",
-            KEYWORDS,
-            where=" WHERE ad_group_criterion.type = 'KEYWORD'",
-        ),
+        table("ad_group_criterion", "ad_group_criterion", KEYWORDS, where=ONLY_KEYWORDS),
         table("conversion_action", "conversion_action", ACTIONS),
         table("ad_group_ad_day", "ad_group_ad", f"{DAY}, {PLACE}, {AD}, {BOTH}, {VIEWS}"),
         table("campaign_day", "campaign", f"{DAY}, {CAMPAIGN}, {BOTH}"),
         table("campaign_conversion_day", "campaign", f"{DAY}, {CAMPAIGN}, {ACTION}, {CREDIT}"),
         table("keyword_view_day", "keyword_view", f"{DAY}, {KEYWORD}, {BOTH}"),
-        table(
-            "search_term_view_day", "search_term_view", f"{DAY}, {TERM}, segments.keyword.info.text, {BOTH}"
-        ),
+        table("search_term_view_day", "search_term_view", f"{DAY}, {TERM}, {BOTH}"),
         table("customer_day", "customer", f"{DAY}, {CUSTOMER}, {BOTH}", control="campaign_day"),
     ),
 )

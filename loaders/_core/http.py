@@ -313,6 +313,8 @@ class Http:
             error = (classify or self.classify)(reply)
         except errors.BadBody:
             error = None  # no document to judge by; the status decides, and 200 with it is no success
+        except (AttributeError, LookupError, TypeError, ValueError):
+            error = by_status(reply) or errors.VendorError("an error in a form that nobody has foreseen")
         error = error or by_status(reply)
         if error:
             raise error

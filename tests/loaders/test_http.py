@@ -220,6 +220,17 @@ def test_a_json_error_with_status_200_is_an_error():
             http.fetch("GET", "x")
 
 
+@pytest.mark.parametrize(("status", "kind"), [(200, errors.VendorError), (503, errors.GaveUp)])
+def test_an_error_in_a_form_nobody_has_foreseen_is_an_error_all_the_same(status, kind):
+    def classify(reply):
+        return errors.AccountError("x") if reply.error["details"]["code"] == 1 else None
+
+    with vendor(lambda ask: Answer({"error": ["odd"]}, status)) as server:
+        http, _ = client(server.url, classify)
+        with http, pytest.raises(kind):
+            http.fetch("GET", "x")
+
+
 def test_errors_say_where_without_the_query_and_logs_hold_no_body_and_no_secret(caplog):
     caplog.set_level(logging.DEBUG)
     logging.getLogger("httpx").setLevel(logging.WARNING)
