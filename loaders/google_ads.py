@@ -80,7 +80,7 @@ class GoogleAdsSettings(Settings):
     customer_ids: list[str] = field(default_factory=list)
     base_url: str = "https://googleads.googleapis.com"
     token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105
-    window_days: int = 30
+    window_days: int = 90  # the longest look-back of a conversion action
     api_version: str = "v26"
     api_version_sunset: date | None = date(2027, 10, 13)  # assumed: Google ends a version after about a year
 

@@ -2,9 +2,10 @@
 
 How figures grow after their day ("age": the account-local date of the asking minus the day):
 
+- a platform corrects past days in batches: figures move on the ages in BATCHES and stand still between them
 - age 0: the hours of the day that are over, counted in the account's zone
-- clicks and spend: about one unit-day in seven is corrected downwards once, on an age of 1 to 28
-- about one unit-day in a hundred is found invalid on such an age and vanishes
+- clicks and spend: about one unit-day in seven is corrected downwards once, in a batch up to age 28
+- about one unit-day in a hundred is found invalid in such a batch and vanishes
 - Meta conversions: 1-day-click and 1-day-view full at age 1, 7-day-click at 7, 28-day-click at 28
 - Google conversions: full at the action's look-back window (1, 30 or 90 days)
 """
@@ -136,17 +137,22 @@ def no_units(book: Book, day: date) -> Units:
     return Units(book, day, np.zeros(0, dtype=np.int64), nothing, np.zeros(0, dtype=np.int8))
 
 
+BATCHES = (0, 1, 3, 7, 14, 28, 60, 90)
+"""Ages, in days, on which figures move; an assumption, as neither vendor says when it corrects."""
+
+
 def compute_units(book: Book, day: date, hours: int) -> Units:
     """The unit rows of an account-day as seen at an hour of the account's wall clock."""
     platform = book.account.platform
     today, d = hours // 24, day.toordinal()
+    age = max((batch for batch in BATCHES if batch <= today - d), default=today - d)
     start, end = book.ad_start[book.unit_ad], book.ad_end[book.unit_ad]
     index = np.flatnonzero((start <= d) & (d < end + META_SETTLED_DAYS))
     key = book.unit_key[index]
     ads = book.unit_ad[index]
     bits = [mix(key, d, salt) for salt in range(6)]
     delivers = (d < end[index]) & unpaused(book, d)[ads]
-    seen = _Seen(book, index, bits, d, delivers, today - d, hours % 24)
+    seen = _Seen(book, index, bits, d, delivers, age, hours % 24)
     matrix = _meta_matrix(seen) if platform == "facebook_ads" else _google_matrix(seen)
     keep = matrix.any(axis=0)
     index, matrix = index[keep], matrix[:, keep]

@@ -138,7 +138,7 @@ class Settings(BaseConfiguration):
     Attributes:
         api_version: the vendor's version, part of every address.
         api_version_sunset: the day the vendor switches that version off; a run warns 60 days ahead.
-        window_days: account-local days read again by every run, today included.
+        window_days: for how many days a day's figures may still change; a run reads today and these.
         start_date: the first day the first run reads; default: the first day of the window.
         history_months: the vendor's floor; nothing older than this many months is asked for.
         deadline_seconds: how long one read may take in all, waits and retries included.

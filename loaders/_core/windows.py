@@ -33,13 +33,14 @@ def floor_day(today: date, months: int) -> date:
 def live_window(
     today: date, *, window_days: int, start_date: date | None, covered_until: date | None, history_months: int
 ) -> Window:
-    """The days a daily run reads: the last ``window_days``, and what lies between them and the last covered day.
+    """The days a daily run reads: today and the ``window_days`` before it, whose figures may still change.
 
+    After a gap it begins with the days that were still open to change when ``covered_until`` was read.
     An account never read before begins on ``start_date``.
     """
-    since = today - timedelta(days=window_days - 1)
+    since = today - timedelta(days=window_days)
     if covered_until is not None:
-        since = min(since, covered_until + timedelta(days=1))
+        since = min(since, covered_until - timedelta(days=window_days - 1))
     elif start_date is not None:
         # Settings give dates of a class of dlt's, which encoders of queries do not know.
         since = min(date(start_date.year, start_date.month, start_date.day), today)
@@ -51,7 +52,7 @@ def plan_live(windows: dict[str, Window], window_days: int) -> list[Chunk]:
     history: dict[str, Window] = {}
     recent: dict[str, Window] = {}
     for account, window in windows.items():
-        cut = max(window.since, window.until - timedelta(days=window_days - 1))
+        cut = max(window.since, window.until - timedelta(days=window_days))
         if (cut - window.since).days > MERGED_DAYS:
             history[account] = Window(window.since, cut - timedelta(days=1))
             recent[account] = Window(cut, window.until)

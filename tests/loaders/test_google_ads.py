@@ -198,7 +198,7 @@ def test_tables_days_totals_and_opened_objects_are_declared():
 
 def test_settings_name_the_window_the_floor_and_the_version():
     settings = LOADER.settings()
-    assert (settings.window_days, settings.history_months, settings.api_version) == (30, 37, "v26")
+    assert (settings.window_days, settings.history_months, settings.api_version) == (90, 37, "v26")
     assert settings.api_version_sunset is not None
 
 
