@@ -1,0 +1,245 @@
+"""The whole chain in one hand: simulated platforms, the loaders, dbt, and a database of their own.
+
+The loaders run inside the test's process, because starting one costs more than a day's data; what is about
+processes (kills, pauses, exit codes, networks) starts `dlt pipeline run` instead. dbt is always the command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from loaders._core import configure, warehouse
+from loaders._core.declare import Clock, Window
+from loaders._core.embedded import EmbeddedWarehouse
+from loaders._core.run import Result, SourceRun
+from loaders._core.warehouse import Target
+from simulators.business import Account, Platform
+from simulators.server import Simulator
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+MORNING = datetime(2026, 3, 1, 6, tzinfo=UTC)
+PLATFORMS: tuple[Platform, ...] = ("facebook_ads", "google_ads")
+# What says which run read a row, not what the platform said: a killed run leaves a gap in the numbers.
+RUN_COLUMNS = ("run_seq",)
+
+Dump = dict[str, tuple[int, str]]
+
+
+@dataclass(frozen=True)
+class Built:
+    """How a dbt command ended.
+
+    Attributes:
+        failed: the nodes that did not pass, by name, with what dbt says of each.
+        output: what it printed.
+    """
+
+    code: int
+    failed: dict[str, str]
+    output: str
+
+    def __post_init__(self) -> None:
+        """Nothing may look like a verdict that is none: a project that can't be compiled is an error here."""
+        assert self.code in (0, 1), self.output
+
+
+@dataclass
+class Chain:
+    """Simulators, loaders and dbt over one empty database. Use `chain` to make one."""
+
+    simulator: Simulator
+    target: Target
+    state: Path
+    variables: dict[str, str]
+    runs: list[datetime] = field(default_factory=list)
+
+    # ---- the loaders
+    def land(self, *sources: str, backfill: Window | None = None) -> list[Result]:
+        """A daily run of the sources (all) at the simulators' clock, in this process."""
+        with patch.dict(os.environ, self._environment()):
+            clock = Clock(self.simulator.now)
+            loaders = configure.available()
+            self.runs.append(self.simulator.now)
+            return [
+                SourceRun(
+                    loaders[name],
+                    configure.settings_of(loaders[name]),
+                    warehouse.resolve(),
+                    clock,
+                    backfill=backfill,
+                ).execute()
+                for name in sources or PLATFORMS
+            ]
+
+    def land_days(self, count: int) -> None:
+        """So many daily runs, each a day after the one before; the first at the clock as it stands."""
+        for number in range(count):
+            if number:
+                self.next_day()
+            results = self.land()
+            assert [result.outcome for result in results] == ["ok"] * len(results), results
+
+    def next_day(self) -> None:
+        """Move the clock of the platforms and the loaders."""
+        self.simulator.set_now(self.simulator.now + timedelta(days=1))
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """`dlt pipeline run` as a process of its own, output in one stream."""
+        return self._popen("dlt", "pipeline", *(arguments or ("run",)), **variables)
+
+    def run(self, *arguments: str, **variables: str) -> tuple[int, str]:
+        """The same to its end: exit code and output."""
+        process = self.start(*arguments, **variables)
+        output, _ = process.communicate(timeout=600)
+        return process.returncode, output
+
+    # ---- dbt
+    def dbt(self, *arguments: str, **variables: str) -> Built:
+        """A dbt command to its end."""
+        process = self.start_dbt(*arguments, **variables)
+        output, _ = process.communicate(timeout=1800)
+        return Built(process.returncode, self._failures(output), output)
+
+    def build_models(self, *arguments: str) -> Built:
+        """`dbt build` without the tests: the star as it is, right or wrong."""
+        return self.dbt(
+            "build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test", *arguments
+        )
+
+    def start_dbt(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """A dbt command as a process."""
+        return self._popen("dbt", "--no-use-colors", *arguments, **variables)
+
+    def _failures(self, output: str) -> dict[str, str]:
+        file = self.state / "target" / "run_results.json"
+        if not file.exists():
+            return {}
+        results = json.loads(file.read_text())["results"]
+        return {
+            result["unique_id"].split(".")[2]: f"{result['status']}: {result['message']}"
+            for result in results
+            if result["status"] not in ("success", "pass", "skipped", "no-op", "warn")
+        }
+
+    # ---- the warehouse
+    def rows(self, sql: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        """What a statement returns."""
+        connection = self.target.connect()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql, list(parameters) or None)
+                return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            connection.close()
+
+    def dump(self, *, without: Iterable[str] = ()) -> Dump:
+        """Every table of the star: how many rows, and a digest of all of them in the order of their texts."""
+        found: Dump = {}
+        tables = self.rows(
+            "select table_name, string_agg(format('%%I', column_name), ', ' order by ordinal_position)"
+            " from information_schema.columns join information_schema.tables using (table_schema, table_name)"
+            " where table_schema = 'marts' and table_type = 'BASE TABLE' and column_name <> all(%s)"
+            " group by table_name order by table_name",
+            [list(without)],
+        )
+        assert tables, "there is no star"
+        for table, columns in tables:
+            found[table] = self.rows(
+                "select count(*), coalesce(md5(string_agg(line, '' order by line)), '') from"  # noqa: S608
+                f" (select md5(row({columns})::text) as line from marts.{table}) as lines"
+            )[0]  # type: ignore[assignment]
+        return found
+
+    def forget_all_but_raw(self) -> None:
+        """Drop everything that dbt has made."""
+        for (schema,) in self.rows(
+            "select nspname from pg_namespace where nspname not in ('ops', 'public', 'information_schema')"
+            " and nspname not like 'raw\\_%' and nspname not like 'pg\\_%'"
+        ):
+            self.rows(f'drop schema "{schema}" cascade')
+
+    def accounts(self, *platforms: Platform) -> list[Account]:
+        """The accounts that have figures."""
+        return [
+            account
+            for platform in platforms or PLATFORMS
+            for account in self.simulator.business.accounts(platform)
+            if not account.is_manager
+        ]
+
+    # ---- processes
+    def _environment(self) -> dict[str, str]:
+        return self.variables | {"ADSTAR_NOW": self.simulator.now.isoformat()}
+
+    def _popen(self, program: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [BIN / program, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "COLUMNS": "200", **self._environment(), **variables},
+        )
+
+
+def told(chain: Chain, account: Account, day: date, as_of: datetime) -> tuple[int, int, Decimal]:
+    """What the simulators' ledger says of an account-day: impressions, clicks, spend in the currency."""
+    total = chain.simulator.business.ledger(account, day, as_of).total
+    return total["impressions"], total["clicks"], Decimal(total["spend"]) / account.minor_per_unit
+
+
+@contextmanager
+def chain(
+    server: EmbeddedWarehouse, folder: Path, *, database: str = "journey", start: date | None = None, **world: Any
+) -> Iterator[Chain]:
+    """A chain over an empty database of `server`; `world` goes to the Simulator, `start` is the first day read.
+
+    Databases have fixed names: dbt parses the whole project again when its profile changes.
+    """
+    world = {"now": MORNING, **world}
+    _recreate(server, database)
+    with Simulator(**world) as simulator:
+        first = start or simulator.business.first_day
+        variables = simulator.settings_env() | {
+            **{f"SOURCES__{name.upper()}__START_DATE": first.isoformat() for name in PLATFORMS},
+            "ADSTAR_TARGET": "postgres",
+            "ADSTAR_POSTGRES_HOST": "127.0.0.1",
+            "ADSTAR_POSTGRES_PORT": str(server.port),
+            "ADSTAR_POSTGRES_USER": "adstar",
+            "ADSTAR_POSTGRES_PASSWORD": server.password,
+            "ADSTAR_POSTGRES_DATABASE": database,
+            "ADSTAR_POSTGRES_SSLMODE": "disable",
+            "ADSTAR_STATE": str(folder),
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+            "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
+            "DBT_PROFILES_DIR": str(ROOT / "profiles"),
+            "DBT_TARGET_PATH": str(folder / "target"),
+            "DBT_LOG_PATH": str(folder / "logs"),
+        }
+        with patch.dict(os.environ, variables):
+            target = replace(warehouse.resolve(), database=database)
+        yield Chain(simulator, target, folder, variables)
+    _recreate(server, database)
+
+
+def _recreate(server: EmbeddedWarehouse, database: str) -> None:
+    connection = server.connect("postgres")
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f'drop database if exists "{database}" with (force)')
+            cursor.execute(f'create database "{database}"')
+    finally:
+        connection.close()
