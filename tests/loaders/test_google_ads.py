@@ -460,6 +460,7 @@ def test_every_error_of_the_sheet_is_what_it_means_wherever_it_stands(
     ("status", "name", "kind"),
     [
         (503, "UNAVAILABLE", errors.Transient),
+        (502, "A_STATUS_OF_TOMORROW", errors.Transient),
         (429, "RESOURCE_EXHAUSTED", errors.Throttled),
         (404, "NOT_FOUND", errors.VendorError),
     ],

@@ -386,6 +386,11 @@ def test_a_link_that_leads_back_for_ever_is_an_error_and_not_an_endless_loop():
         read_all(lambda url, ask: {"data": [1], "paging": {"next": f"{url}/list?after=c1"}})
 
 
+def test_empty_pages_that_lead_back_for_ever_are_an_error_too():
+    with pytest.raises(errors.BadBody, match="link to the next page came twice"):
+        read_all(lambda url, ask: {"data": [], "paging": {"next": f"{url}/list?after=c1"}})
+
+
 def test_a_page_without_its_list_is_an_error_and_not_an_empty_page():
     with pytest.raises(errors.BadBody, match="no list 'data'"):
         read_all(lambda url, ask: {"success": True})

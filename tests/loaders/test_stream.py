@@ -35,7 +35,7 @@ def pieces(body: bytes, sizes: list[int]) -> Iterator[bytes]:
     yield body[at:]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(OBJECTS, FORMATS, st.lists(BLANK, min_size=4, max_size=4), st.lists(st.integers(0, 40), max_size=60))
 def test_any_array_in_any_format_and_any_chunks_gives_its_objects_byte_for_byte(objects, form, blanks, sizes):
     texts = [json.dumps(each, **form).encode() for each in objects]
@@ -44,7 +44,7 @@ def test_any_array_in_any_format_and_any_chunks_gives_its_objects_byte_for_byte(
     assert list(split_array(pieces(body, sizes))) == texts
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(OBJECTS.filter(bool), st.data(), st.lists(st.integers(0, 40), max_size=20))
 def test_a_body_cut_anywhere_is_told_and_gives_no_wrong_object(objects, data, sizes):
     texts = [json.dumps(each).encode() for each in objects]
@@ -100,7 +100,7 @@ def test_work_is_linear_in_the_body(pretty):
     def seconds(rows: int) -> float:
         body, whole = batches(rows, 1, pretty)
         best = float("inf")
-        for _ in range(3):
+        for _ in range(5):
             begun = time.perf_counter()
             assert list(split_array(pieces(body, [16384] * (len(body) // 16384)))) == whole
             best = min(best, time.perf_counter() - begun)
