@@ -20,7 +20,7 @@ TEXTS = st.text() | st.sampled_from(
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
-    max_leaves=12,
+    max_leaves=6,
 )
 OBJECTS = st.lists(st.dictionaries(TEXTS, JSON, max_size=4), max_size=6)
 BLANK = st.text(alphabet=" \n\r\t", max_size=3)
@@ -35,8 +35,8 @@ def pieces(body: bytes, sizes: list[int]) -> Iterator[bytes]:
     yield body[at:]
 
 
-@settings(max_examples=100, deadline=None)
-@given(OBJECTS, FORMATS, st.lists(BLANK, min_size=4, max_size=4), st.lists(st.integers(0, 40), max_size=60))
+@settings(max_examples=60, deadline=None)
+@given(OBJECTS, FORMATS, st.lists(BLANK, min_size=4, max_size=4), st.lists(st.integers(0, 40), max_size=30))
 def test_any_array_in_any_format_and_any_chunks_gives_its_objects_byte_for_byte(objects, form, blanks, sizes):
     texts = [json.dumps(each, **form).encode() for each in objects]
     a, b, c, d = (blank.encode() for blank in blanks)
@@ -44,7 +44,7 @@ def test_any_array_in_any_format_and_any_chunks_gives_its_objects_byte_for_byte(
     assert list(split_array(pieces(body, sizes))) == texts
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(OBJECTS.filter(bool), st.data(), st.lists(st.integers(0, 40), max_size=20))
 def test_a_body_cut_anywhere_is_told_and_gives_no_wrong_object(objects, data, sizes):
     texts = [json.dumps(each).encode() for each in objects]
