@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from loaders._core import places
 from loaders._core.embedded import EmbeddedWarehouse
+from simulators.replay import read, recorded_days
 from simulators.server import Simulator
 
 FIRST_MORNING = datetime(2026, 3, 1, 6, tzinfo=UTC)
@@ -138,12 +138,11 @@ def simulated(days: int) -> Morning:
 
 def recorded(folder: Path) -> Morning:
     """The first run on recorded exchanges: the morning after the last day they report."""
-    pattern = re.compile(r'(?:date_start|date_stop|"date)\\*"\s*:\s*\\*"(\d{4}-\d\d-\d\d)')
-    days = sorted({day for file in folder.glob("*.jsonl") for day in pattern.findall(file.read_text())})
-    if not days:
+    days = recorded_days(folder)
+    if days is None:
         return simulated(days=1)
-    clock = datetime.fromisoformat(f"{days[-1]}T06:00:00+00:00") + timedelta(days=1)
-    return Morning(days[0], clock.isoformat())
+    clock = datetime.combine(days[1] + timedelta(days=1), FIRST_MORNING.timetz())
+    return Morning(days[0].isoformat(), clock.isoformat())
 
 
 def forget(warehouse: EmbeddedWarehouse) -> None:
@@ -169,8 +168,16 @@ def simulators(options: Options, morning: Morning) -> Iterator[dict[str, str]]:
         ads_csv=options.ads_csv,
         ads_csv_day=morning.clock.date() - timedelta(days=1) if options.ads_csv else None,
     ) as simulator:
-        start = {f"SOURCES__{name}__START_DATE": morning.first_day for name in ("FACEBOOK_ADS", "GOOGLE_ADS")}
-        yield simulator.settings_env() | start
+        settings = simulator.settings_env()
+        for source in ("FACEBOOK_ADS", "GOOGLE_ADS"):
+            settings[f"SOURCES__{source}__START_DATE"] = morning.first_day
+        yield settings if options.replay is None else only_recorded(settings, Path(options.replay))
+
+
+def only_recorded(settings: dict[str, str], folder: Path) -> dict[str, str]:
+    """Without the settings of a platform that nothing was recorded of."""
+    recorded = {"GOOGLE_ADS" if exchange.is_google else "FACEBOOK_ADS" for exchange in read(folder)}
+    return {name: value for name, value in settings.items() if name.split("__")[1] in recorded}
 
 
 @contextmanager
