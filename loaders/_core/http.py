@@ -231,6 +231,7 @@ class Http:
             auth=auth,
             timeout=_TIMEOUT,
             transport=transport,
+            verify=parts.scheme == "https",  # loading the certificates takes a while; plain http needs none
             trust_env=parts.hostname not in ("127.0.0.1", "::1", "localhost"),  # no proxy to oneself
         )
 
