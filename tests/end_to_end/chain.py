@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -108,9 +108,10 @@ class Chain:
     # ---- dbt
     def dbt(self, *arguments: str, **variables: str) -> Built:
         """A dbt command to its end."""
+        (Path(self.variables["DBT_TARGET_PATH"]) / "run_results.json").unlink(missing_ok=True)
         process = self.start_dbt(*arguments, **variables)
         output, _ = process.communicate(timeout=1800)
-        return Built(process.returncode, self._failures(output), output)
+        return Built(process.returncode, self._failures(), output)
 
     def build_models(self, *arguments: str) -> Built:
         """`dbt build` without the tests: the star as it is, right or wrong."""
@@ -122,8 +123,8 @@ class Chain:
         """A dbt command as a process."""
         return self._popen("dbt", "--no-use-colors", *arguments, **variables)
 
-    def _failures(self, output: str) -> dict[str, str]:
-        file = self.state / "target" / "run_results.json"
+    def _failures(self) -> dict[str, str]:
+        file = Path(self.variables["DBT_TARGET_PATH"]) / "run_results.json"
         if not file.exists():
             return {}
         results = json.loads(file.read_text())["results"]
@@ -208,38 +209,69 @@ def chain(
 
     Databases have fixed names: dbt parses the whole project again when its profile changes.
     """
-    world = {"now": MORNING, **world}
     _recreate(server, database)
-    with Simulator(**world) as simulator:
+    with Simulator(**{"now": MORNING, **world}) as simulator:
         first = start or simulator.business.first_day
-        variables = simulator.settings_env() | {
-            **{f"SOURCES__{name.upper()}__START_DATE": first.isoformat() for name in PLATFORMS},
-            "ADSTAR_TARGET": "postgres",
-            "ADSTAR_POSTGRES_HOST": "127.0.0.1",
-            "ADSTAR_POSTGRES_PORT": str(server.port),
-            "ADSTAR_POSTGRES_USER": "adstar",
-            "ADSTAR_POSTGRES_PASSWORD": server.password,
-            "ADSTAR_POSTGRES_DATABASE": database,
-            "ADSTAR_POSTGRES_SSLMODE": "disable",
-            "ADSTAR_STATE": str(folder),
-            "RUNTIME__DLTHUB_TELEMETRY": "false",
-            "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
-            "DBT_PROFILES_DIR": str(ROOT / "profiles"),
-            "DBT_TARGET_PATH": str(folder / "target"),
-            "DBT_LOG_PATH": str(folder / "logs"),
+        settings = simulator.settings_env() | {
+            f"SOURCES__{name.upper()}__START_DATE": first.isoformat() for name in PLATFORMS
         }
-        with patch.dict(os.environ, variables):
-            target = replace(warehouse.resolve(), database=database)
-        yield Chain(simulator, target, folder, variables)
-    _recreate(server, database)
+        yield _connected(simulator, server, database, folder, settings)
+    _drop(server, database)
 
 
-def _recreate(server: EmbeddedWarehouse, database: str) -> None:
+@contextmanager
+def copied(base: Chain, server: EmbeddedWarehouse, folder: Path, *, database: str = "journey") -> Iterator[Chain]:
+    """The same platforms over a copy of the database; clock and faults are put back afterwards."""
+    now = base.simulator.now
+    _recreate(server, database, template=base.target.database)
+    settings = {name: value for name, value in base.variables.items() if name.startswith("SOURCES__")}
+    try:
+        made = _connected(base.simulator, server, database, folder, settings)
+        made.variables["DBT_TARGET_PATH"] = str(base.state / "target-of-copies")
+        made.runs += base.runs
+        yield made
+    finally:
+        base.simulator.set_now(now)
+        base.simulator.clear_faults()
+        _drop(server, database)
+
+
+def _connected(
+    simulator: Simulator, server: EmbeddedWarehouse, database: str, folder: Path, settings: dict[str, str]
+) -> Chain:
+    variables = settings | {
+        "ADSTAR_TARGET": "postgres",
+        "ADSTAR_POSTGRES_HOST": "127.0.0.1",
+        "ADSTAR_POSTGRES_PORT": str(server.port),
+        "ADSTAR_POSTGRES_USER": "adstar",
+        "ADSTAR_POSTGRES_PASSWORD": server.password,
+        "ADSTAR_POSTGRES_DATABASE": database,
+        "ADSTAR_POSTGRES_SSLMODE": "disable",
+        "ADSTAR_STATE": str(folder),
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
+        "DBT_PROFILES_DIR": str(ROOT / "profiles"),
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+    }
+    with patch.dict(os.environ, variables):
+        return Chain(simulator, warehouse.resolve(), folder, variables)
+
+
+def _recreate(server: EmbeddedWarehouse, database: str, template: str = "template1") -> None:
+    _drop(server, database)
+    _administer(server, f'create database "{database}" template "{template}"')
+
+
+def _drop(server: EmbeddedWarehouse, database: str) -> None:
+    _administer(server, f'drop database if exists "{database}" with (force)')
+
+
+def _administer(server: EmbeddedWarehouse, statement: str) -> None:
     connection = server.connect("postgres")
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
-            cursor.execute(f'drop database if exists "{database}" with (force)')
-            cursor.execute(f'create database "{database}"')
+            cursor.execute(statement)
     finally:
         connection.close()

@@ -1,0 +1,36 @@
+"""Fixtures of the journeys and of the faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loaders._core.embedded import EmbeddedWarehouse
+from tests.end_to_end.chain import MORNING, Chain, chain, copied
+
+DAYS = 12
+SCALE = 0.2
+
+
+@pytest.fixture(scope="session")
+def base(server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """Two daily runs with the star built after each, the second time incrementally and with all tests."""
+    folder = tmp_path_factory.mktemp("base")
+    with chain(server, folder, database="journey_base", seed=7, days=DAYS, scale=SCALE, now=MORNING) as made:
+        made.land_days(1)
+        built = made.build_models()
+        assert built.code == 0, built.failed
+        made.next_day()
+        made.land_days(1)
+        built = made.dbt("build")
+        assert built.code == 0, built.failed
+        yield made
+
+
+@pytest.fixture
+def journey(base: Chain, server: EmbeddedWarehouse, tmp_path: Path) -> Iterator[Chain]:
+    """A copy of that company and its warehouse, to go on with."""
+    with copied(base, server, tmp_path) as made:
+        yield made
