@@ -1,67 +1,37 @@
 {#- The rows of every committed version of a raw table's sets, with the version they belong to.
 
     A row that was loaded twice (a killed load repeats whole files) has the same (_run_seq, _row_no): one of the twins
-    is kept. Only sets that hold more rows than their receipt says are sorted for that, so that the others are read in
-    parallel and a filter on the set reaches raw's index. -#}
+    is kept. Only sets that hold more rows than their receipt says are searched for that, so that the others are read
+    in parallel and a filter on the set reaches raw's index. -#}
 {% macro landed_rows(source_name, table_name, fields, by_day=true) -%}
     {%- set raw = source('raw_' ~ source_name, table_name) -%}
     {%- set sets = ref('stg_' ~ source_name ~ '__sets') -%}
+    {%- set twin_sets = ref('stg_' ~ source_name ~ '__twin_sets') -%}
     {%- set present = landed_columns(raw, assumed=fields) -%}
-    {%- set of_set -%}
-        sets.partition_key,
-        sets.account_id,
-        sets.date_day,
-        sets.version_no,
-        sets.run_seq,
-        sets.read_at,
-        sets.replaced_at,
-        sets.is_current
-    {%- endset -%}
-    {%- set join_raw -%}
-    from {{ sets }} as sets
-    inner join {{ raw }} as landed
-        on
-            sets.account_id = landed._account
-            and sets.data_run_seq = landed._run_seq
-            {%- if by_day %}
-            and sets.date_day = landed._day
-            {%- endif %}
-    where sets.resource = '{{ table_name }}'
-    {%- endset -%}
+    {%- set of_set = [
+        'partition_key', 'account_id', 'date_day', 'version_no', 'run_seq', 'read_at', 'replaced_at', 'is_current'
+    ] -%}
     {%- if not present %}
     select
-        {{ of_set }},
+        sets.{{ of_set | join(',\n        sets.') }},
         {{- landed_fields(fields, [], '') }}
     from {{ sets }} as sets
     where false
     {%- else %}
     select
-        {{ of_set }},
+        sets.{{ of_set | join(',\n        sets.') }},
         {{- landed_fields(fields, present, 'landed.') }}
-    {{ join_raw }}
+    {{ sets_with_raw(sets, raw, by_day) }}
+    where
+        sets.resource = '{{ table_name }}'
         and not sets.has_twins
     union all
     select
-        twins.partition_key,
-        twins.account_id,
-        twins.date_day,
-        twins.version_no,
-        twins.run_seq,
-        twins.read_at,
-        twins.replaced_at,
-        twins.is_current,
+        twins.{{ of_set | join(',\n        twins.') }},
         {{- landed_fields(fields, fields, 'twins.') }}
     from (
-        select
-            {{ of_set }},
-            row_number() over (
-                partition by sets.run_seq, landed._account, landed._day, landed._run_seq, landed._row_no
-                order by landed._dlt_load_id
-            ) as twin_no,
-            {{- landed_fields(fields, present, 'landed.') }}
-        {{ join_raw }}
-            and sets.has_twins
+        {{ one_of_twins(of_set, landed_fields(fields, present, 'landed.'), sets_with_raw(twin_sets, raw, by_day)) }}
     ) as twins
-    where twins.twin_no = 1
+    where twins.resource = '{{ table_name }}'
     {%- endif %}
 {%- endmacro %}

@@ -6,6 +6,7 @@
         indexes=[{'columns': ['account_key', 'date_day']}],
         dist='account_key',
         sort=['date_day', 'account_key'],
+        pre_hook='{{ favour_workers() }}',
         post_hook=["{{ remember_partitions() }}", 'analyze {{ this }}'],
     )
 }}

@@ -1,8 +1,8 @@
 {{
     config(
         materialized='table',
-        indexes=[{'columns': ['resource', 'is_current']}, {'columns': ['partition_key']}],
-        post_hook='analyze {{ this }}',
+        indexes=[{'columns': ['partition_key']}],
+        post_hook="{{ share_among_workers() }}",
     )
 }}
 -- A table, because every view of this layer joins it; analyzed, so that a set is looked up in raw's index.

@@ -1,0 +1,86 @@
+{#- Which fields of a source are not as its YAML declares them: `new` (landed, not declared), `vanished` (delivered
+    once, but not by the newest run of its table) or of another shape (in the newest run). One row each, with an
+    account and a day that show it. `required` narrows it to the fields without which the star is wrong. -#}
+{% macro drifted_fields(source_name, required=false) -%}
+    {%- set sets = ref('stg_' ~ source_name ~ '__sets') -%}
+    {%- set queries = [] -%}
+    {%- for table in raw_tables(source_name) -%}
+        {%- set raw = source('raw_' ~ source_name, table.name) -%}
+        {%- set present = landed_columns(raw) -%}
+        {%- set declared = [] -%}
+        {%- for column in table.columns.values() -%}
+            {%- if column.name in present and (column.meta.required or not required) -%}
+                {%- do declared.append(column) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- if not required -%}
+            {%- for name in present
+                if not name.startswith('_') and name not in table.columns
+            -%}
+                {%- do queries.append(
+                    "select '" ~ table.name ~ "' as resource, '" ~ name ~ "' as field, 'new' as drift,"
+                    ~ " max(_account) as account_id, max(_day) as date_day, max(_run_seq) as run_seq,"
+                    ~ " count(*) as row_count from " ~ raw ~ " where " ~ adapter.quote(name) ~ " is not null"
+                ) -%}
+            {%- endfor -%}
+        {%- endif -%}
+        {%- if declared -%}
+            {%- set newest -%}
+                (
+                    select landed.* from {{ raw }} as landed
+                    inner join (
+                        select
+                            account_id,
+                            date_day,
+                            data_run_seq
+                        from (
+                            select
+                                account_id,
+                                date_day,
+                                data_run_seq,
+                                max(data_run_seq) over () as newest_run_seq
+                            from {{ sets }}
+                            where resource = '{{ table.name }}' and is_current and read_rows > 0
+                        ) as current_sets
+                        where data_run_seq = newest_run_seq
+                    ) as sets
+                        on
+                            landed._account = sets.account_id
+                            and landed._run_seq = sets.data_run_seq
+                            {{ 'and landed._day = sets.date_day' if is_report(table) }}
+                )
+            {%- endset -%}
+            {%- set checks = [] -%}
+            {%- for column in declared -%}
+                {%- set name = adapter.quote(column.name) -%}
+                {%- do checks.append(
+                    "select '" ~ column.name ~ "' as field, count(" ~ name ~ ") as delivered,"
+                    ~ " sum(case when " ~ field_shape(name, column.meta.shape) ~ " then 0 else 1 end) as misshapen,"
+                    ~ " max(_account) as account_id, max(_day) as date_day, max(_run_seq) as run_seq, count(*) as row_count,"
+                    ~ " exists (select 1 from " ~ raw ~ " where " ~ name ~ " is not null) as was_delivered"
+                    ~ " from newest"
+                ) -%}
+            {%- endfor -%}
+            {%- do queries.append(
+                "(with newest as " ~ newest ~ " select '" ~ table.name ~ "' as resource, field,"
+                ~ " case when misshapen > 0 then 'another shape' else 'vanished' end as drift,"
+                ~ " account_id, date_day, run_seq, case when misshapen > 0 then misshapen else row_count end as row_count"
+                ~ " from (" ~ checks | join(' union all ') ~ ") as fields"
+                ~ " where misshapen > 0 or (delivered = 0 and row_count > 0 and was_delivered))"
+            ) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if queries %}
+    {{ queries | join('\n    union all\n    ') }}
+    {%- else %}
+    select
+        cast(null as {{ type_text() }}) as resource,
+        cast(null as {{ type_text() }}) as field,
+        cast(null as {{ type_text() }}) as drift,
+        cast(null as {{ type_text() }}) as account_id,
+        cast(null as date) as date_day,
+        cast(null as bigint) as run_seq,
+        cast(0 as bigint) as row_count
+    where false
+    {%- endif %}
+{%- endmacro %}

@@ -1,0 +1,14 @@
+-- Reach counts people, who can't be added up: it stands on an ad's day only, never on a remainder, and never above
+-- the day's impressions.
+select
+    platform,
+    account_id,
+    date_day,
+    row_kind,
+    ad_id,
+    reach,
+    impressions
+from {{ ref('fact_ad_performance') }}
+where
+    reach > impressions
+    or (row_kind = 'remainder' and reach is not null)

@@ -1,0 +1,16 @@
+-- What a campaign's total has beyond its ads (Performance Max, deleted ads, rounding) is explained: ads that were
+-- withheld are not.
+select
+    platform,
+    account_id,
+    date_day,
+    campaign_id,
+    impressions,
+    clicks,
+    spend,
+    currency_code
+from {{ ref('fact_ad_performance') }}
+where
+    row_kind = 'remainder'
+    and remainder_cause is null
+    and is_settled

@@ -1,0 +1,44 @@
+-- Every key of every fact has its row in the dimension, so that a join loses nothing.
+{%- set facts = {
+    'fact_ad_performance': ['account', 'campaign', 'ad_group', 'ad'],
+    'fact_ad_conversion': ['account', 'campaign', 'ad_group', 'ad', 'conversion_action'],
+    'fact_keyword_performance': ['account', 'campaign', 'ad_group', 'keyword'],
+    'fact_search_term_performance': ['account', 'campaign', 'ad_group'],
+} %}
+{%- for fact, dimensions in facts.items() %}
+select
+    '{{ fact }}' as fact_name,
+    facts.platform,
+    facts.account_id,
+    facts.first_day as date_day,
+    {%- for dimension in ['account', 'campaign', 'ad_group', 'ad', 'keyword', 'conversion_action'] %}
+    {{ 'facts.' ~ dimension ~ '_key' if dimension in dimensions else 'cast(null as bigint)' }} as {{ dimension }}_key
+    {{- ',' if not loop.last }}
+    {%- endfor %}
+from (
+    -- Each combination of keys once; every fact's keys have far fewer combinations than rows.
+    select
+        platform,
+        account_id,
+        {{ dimensions | join('_key, ') }}_key,
+        min(date_day) as first_day,
+        max(date_day) as last_day
+    from {{ ref(fact) }}
+    group by platform, account_id, {{ dimensions | join('_key, ') }}_key
+) as facts
+{%- for dimension in dimensions %}
+left join {{ ref('dim_' ~ dimension) }} as {{ dimension }}s
+    on facts.{{ dimension }}_key = {{ dimension }}s.{{ dimension }}_key
+{%- endfor %}
+left join {{ ref('dim_date') }} as first_dates
+    on facts.first_day = first_dates.date_day
+left join {{ ref('dim_date') }} as last_dates
+    on facts.last_day = last_dates.date_day
+where
+    first_dates.date_day is null
+    or last_dates.date_day is null
+    {%- for dimension in dimensions %}
+    or {{ dimension }}s.{{ dimension }}_key is null
+    {%- endfor %}
+{{ 'union all' if not loop.last }}
+{%- endfor %}
