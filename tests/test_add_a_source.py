@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from loaders._core.embedded import EmbeddedWarehouse
+from loaders._core.warehouse import Target
 
 ROOT = Path(__file__).parents[1]
 TOKEN = "a-secret-token"
@@ -73,49 +72,40 @@ def vendor() -> Iterator[str]:
     server.server_close()
 
 
-def test_the_documented_loader_lands_what_the_vendor_has(vendor: str, tmp_path: Path) -> None:
+def test_the_documented_loader_lands_what_the_vendor_has(
+    vendor: str, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = (ROOT / "docs" / "add-a-source.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     shutil.copytree(ROOT / "loaders", tmp_path / "loaders")
     (tmp_path / "loaders" / "example_ads.py").write_text(code)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "PYTHONPATH": str(tmp_path),
-        "ADSTAR_HOME": str(ROOT),
-        "ADSTAR_STATE": str(tmp_path / "state"),
-        "ADSTAR_PORT": str(port),
-        "ADSTAR_NOW": "2026-02-10T12:00:00+00:00",
-        "SOURCES__EXAMPLE_ADS__BASE_URL": vendor,
-        "SOURCES__EXAMPLE_ADS__ACCESS_TOKEN": TOKEN,
-    }
-    warehouse = EmbeddedWarehouse(tmp_path / "state" / "warehouse", port)
-    try:
-        run = subprocess.run(
-            [Path(sys.executable).parent / "dlt", "pipeline", "example_ads", "run"],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("ADSTAR_HOME", str(ROOT))
+    monkeypatch.setenv("ADSTAR_NOW", "2026-02-10T12:00:00+00:00")
+    monkeypatch.setenv("SOURCES__EXAMPLE_ADS__BASE_URL", vendor)
+    monkeypatch.setenv("SOURCES__EXAMPLE_ADS__ACCESS_TOKEN", TOKEN)
+
+    run = subprocess.run(
+        [Path(sys.executable).parent / "dlt", "pipeline", "example_ads", "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert TOKEN not in run.stdout + run.stderr
+    with closing(target.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*), count(distinct _account) from raw_example_ads.campaigns")
+        assert cursor.fetchone() == (10, 2)
+        cursor.execute(
+            "select count(*), min(_day)::text, max(_day)::text, min(spend), sum(clicks::int)"
+            " from raw_example_ads.campaign_days"
         )
-        assert run.returncode == 0, run.stdout + run.stderr
-        with warehouse.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("select count(*), count(distinct _account) from raw_example_ads.campaigns")
-            assert cursor.fetchone() == (10, 2)
-            cursor.execute(
-                "select count(*), min(_day)::text, max(_day)::text, min(spend), sum(clicks::int)"
-                " from raw_example_ads.campaign_days"
-            )
-            assert cursor.fetchone() == (100, "2026-02-01", "2026-02-10", "1.50", 300)
-            cursor.execute(
-                "select (totals::jsonb ->> 'spend')::float from raw_example_ads.covered"
-                " where resource = 'campaign_days' and account = '2' and day = '2026-02-03'"
-            )
-            assert cursor.fetchall() == [(7.5,)]
-        connection.close()
-    finally:
-        warehouse.stop()
+        assert cursor.fetchone() == (100, "2026-02-01", "2026-02-10", "1.50", 300)
+        cursor.execute(
+            "select (totals::jsonb ->> 'spend')::float from raw_example_ads.covered"
+            " where resource = 'campaign_days' and account = '2' and day = '2026-02-03'"
+        )
+        assert cursor.fetchall() == [(7.5,)]

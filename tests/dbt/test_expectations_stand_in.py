@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -86,26 +86,20 @@ def run_dbt_test(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def answers(server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What dbt says about every case: id -> {status, failures, message}."""
-    folder = tmp_path_factory.mktemp("expectations")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    warehouse = EmbeddedWarehouse(folder / "warehouse", port)
-    warehouse.start()
-    try:
-        with warehouse.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("create schema cases")
-            for case_id, case in CASES.items():
-                cursor.execute(create_table(case_id, case))
-                if "other" in case:
-                    cursor.execute(create_table(f"{case_id}_other", case["other"]))
-        connection.close()
-        write_project(folder / "project", CASES, port, warehouse.password)
-        run = run_dbt_test(folder / "project")
-    finally:
-        warehouse.stop()
-    results = folder / "project" / "target" / "run_results.json"
+    with closing(server.connect()) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute("create schema cases")
+        for case_id, case in CASES.items():
+            cursor.execute(create_table(case_id, case))
+            if "other" in case:
+                cursor.execute(create_table(f"{case_id}_other", case["other"]))
+        project = tmp_path_factory.mktemp("expectations") / "project"
+        write_project(project, CASES, server.port, server.password)
+        run = run_dbt_test(project)
+        cursor.execute("drop schema cases cascade")
+    results = project / "target" / "run_results.json"
     assert results.exists(), run.stdout + run.stderr
     return {r["unique_id"].split(".")[2]: r for r in json.loads(results.read_text())["results"]}
 

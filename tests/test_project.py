@@ -1,0 +1,150 @@
+"""What the project says about itself is so: pages, folders, scripts, licence, lock and shipped settings."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file() and "." not in path.name)
+CODE = re.compile(r"```.*?```", re.DOTALL)
+# Named in pages, but not kept in the repository: made by a run, by the reader, or by the page itself.
+MADE_LATER = {"docs/benchmarks.md", "docs/proof.md", "dbt_project/dbt_packages", "loaders/example_ads.py"}
+
+
+def tracked() -> list[Path]:
+    """Every file that belongs to the project, as git knows it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout, so which files belong to the project is not known")
+    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading, as pages on GitHub have it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", CODE.sub("", page.read_text())):
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name} links to {link}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+            assert anchor in map(slug, headings), f"{page.name} links to {link}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_paths_and_commands_in_pages_exist(page: Path) -> None:
+    tops = "scripts|docs|loaders|dbt_project|profiles|simulators|tests|deploy"
+    for name in re.findall(rf"(?<![\w/.-])((?:{tops})/[\w./*-]*)", page.read_text()):
+        path = name.rstrip("./")
+        if path not in MADE_LATER:
+            assert list(ROOT.glob(path)) or (ROOT / path).exists(), f"{page.name} names {path}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_models_named_in_pages_exist(page: Path) -> None:
+    models = {path.stem for path in (ROOT / "dbt_project" / "models").rglob("*.sql")}
+    for name in re.findall(r"\b(?:stg|int|dim|fact|rpt)_\w*[a-z]\b", page.read_text()):
+        assert name in models, f"{page.name} names the model {name}"
+
+
+def test_every_script_is_told_about() -> None:
+    told = "".join(page.read_text() for page in PAGES)
+    for script in SCRIPTS:
+        if not script.name.startswith("_"):
+            assert f"scripts/{script.name}" in told
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_scripts_are_short_verbs_in_sound_bash(script: Path) -> None:
+    text = script.read_text()
+    assert os.access(script, os.X_OK)
+    assert text.startswith("#!/usr/bin/env bash\n# "), "says what it does in its second line"
+    assert len(text.splitlines()) <= 30
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+
+
+def test_ci_does_nothing_but_call_the_test_script() -> None:
+    assert "scripts/test" in (ROOT / ".ci" / "run").read_text()
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_no_file_names_a_machine_or_a_package_index() -> None:
+    hosts = ["pypi" + ".org", "pythonhosted" + ".org", "hub.getdbt" + ".com"]
+    places = re.compile("|".join([*map(re.escape, hosts), r"(?<![\w.])/(?:home|Users|work)/\w"]))
+    for path in tracked():
+        try:
+            found = places.search(path.read_text())
+        except UnicodeDecodeError:
+            continue
+        assert not found, f"{path.relative_to(ROOT)} has {found[0]}"
+
+
+def test_nothing_is_left_for_later() -> None:
+    words = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|X" + r"XX[:(]|NotImplemented" + r"Error)\b")
+    for path in tracked():
+        if path.suffix in {".py", ".sql", ".yml", ".md", ".toml", ""} and path.name != "LICENSE":
+            found = words.search(path.read_text())
+            assert not found, f"{path.relative_to(ROOT)} has {found[0]}"
+
+
+def test_the_licence_is_apache_2() -> None:
+    text = (ROOT / "LICENSE").read_text()
+    assert "Apache License" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"] == "Apache-2.0"
+
+
+def test_the_changelog_is_about_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "Unreleased" or headings[0] == version
+
+
+def test_the_lock_has_hashes_and_no_addresses() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    entries = re.split(r"^(?=\S)", lock, flags=re.MULTILINE)
+    pins = [entry for entry in entries if entry and not entry.startswith("#")]
+    assert len(pins) > 100
+    assert all("==" in pin and "--hash=sha256:" in pin for pin in pins)
+
+
+def test_the_lock_holds_what_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    names = {re.split(r"[\[<>=~]", each)[0].lower() for each in asked}
+    pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    assert names <= pinned
+
+
+def test_telemetry_is_off_as_shipped() -> None:
+    settings = tomllib.loads((ROOT / ".dlt" / "config.toml").read_text())
+    assert settings["runtime"]["dlthub_telemetry"] is False
+    project = yaml.safe_load((ROOT / "dbt_project" / "dbt_project.yml").read_text())
+    assert project["flags"]["send_anonymous_usage_stats"] is False
+
+
+def test_no_secret_and_no_package_lock_is_tracked() -> None:
+    names = {str(path.relative_to(ROOT)) for path in tracked()}
+    assert not names & {".dlt/secrets.toml", "dbt_project/package-lock.yml"}
+    assert not [name for name in names if name.startswith("dbt_project/dbt_packages/")]
