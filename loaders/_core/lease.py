@@ -85,7 +85,7 @@ class Lease:
             self._assert_held(cursor)
             number = _next_number(cursor)
             cursor.execute(
-                "update ops.lease set run_seq = %s, heartbeat_at = now() where pipeline = %s",
+                f"update ops.lease set run_seq = %s, heartbeat_at = {self._target.clock} where pipeline = %s",
                 [number, self.pipeline],
             )
             self.run_seq = number
@@ -133,7 +133,7 @@ class Lease:
 
     def _take(self, cursor: Any) -> None:
         cursor.execute(
-            "select run_seq, holder, extract(epoch from now() - heartbeat_at)::float from ops.lease"
+            f"select run_seq, holder, extract(epoch from {self._target.clock} - heartbeat_at)::float from ops.lease"
             " where pipeline = %s and not released",
             [self.pipeline],
         )
@@ -148,7 +148,7 @@ class Lease:
         cursor.execute("delete from ops.lease where pipeline = %s", [self.pipeline])
         cursor.execute(
             "insert into ops.lease (pipeline, run_seq, holder, heartbeat_at, released)"
-            " values (%s, %s, %s, now(), false)",
+            f" values (%s, %s, %s, {self._target.clock}, false)",
             [self.pipeline, number, self._holder],
         )
         self.run_seq = number
@@ -174,7 +174,9 @@ class Lease:
 
     def _touch(self, cursor: Any) -> None:
         self._assert_held(cursor)
-        cursor.execute("update ops.lease set heartbeat_at = now() where pipeline = %s", [self.pipeline])
+        cursor.execute(
+            f"update ops.lease set heartbeat_at = {self._target.clock} where pipeline = %s", [self.pipeline]
+        )
 
 
 def _next_number(cursor: Any) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -13,6 +15,7 @@ from psycopg2.extras import execute_values
 from loaders._core.sets import Day, Receipt
 from loaders._core.warehouse import Target
 
+IDLE_SECONDS = 30.0
 _TABLES = {
     "ops.lease": (
         "pipeline varchar(200) not null, run_seq bigint not null, holder varchar(400) not null,"
@@ -87,12 +90,14 @@ class Run:
 
 
 class Books:
-    """Reads and writes ``ops`` and ``covered`` of one pipeline, each call by a connection of its own."""
+    """Reads and writes ``ops`` and ``covered`` of one pipeline; for one thread."""
 
     def __init__(self, target: Target, pipeline: str) -> None:
         self.target = target
         self.pipeline = pipeline
         self.schema = f"raw_{pipeline}"
+        self._connection: Any = None
+        self._used = 0.0
 
     def prepare(self) -> None:
         """Make what is not there yet."""
@@ -164,12 +169,8 @@ class Books:
 
     def failures(self, run: Run, records: Sequence[ResourceRecord]) -> None:
         """Note resources that were not read; those that were are noted with the commit."""
-        connection = self.target.connect()
-        try:
-            with connection.cursor() as cursor:
-                _insert_records(cursor, run, None, records)
-        finally:
-            connection.close()
+        with self._cursor() as cursor:
+            _insert_records(cursor, run, None, records)
 
     def covered_until(self, resources: Sequence[str]) -> dict[str, date]:
         """For each account the last day that a live run has read of all these reports."""
@@ -247,7 +248,7 @@ class Books:
         """What makes a package count; the cursor is in the lease's transaction."""
         cursor.execute(
             "insert into ops.commits (run_seq, pipeline, load_id, committed_at, run_id, mode)"
-            " values (%s, %s, %s, now(), %s, %s)",
+            f" values (%s, %s, %s, {self.target.clock}, %s, %s)",
             [run_seq, self.pipeline, load_id, run.run_id, run.mode],
         )
         _insert_records(cursor, run, run_seq, records)
@@ -258,22 +259,36 @@ class Books:
                 [(self.pipeline, *new, run_seq) for new in new_paths],
             )
 
-    def _query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        connection = self.target.connect()
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        # Opening one costs more than what it is asked; one that was idle for long may have been cut.
+        if (
+            self._connection is None
+            or self._connection.closed
+            or time.monotonic() - self._used > IDLE_SECONDS
+        ):
+            self.close()
+            self._connection = self.target.connect()
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(sql, values)
-                return list(cursor.fetchall())
+            with self._connection.cursor() as cursor:
+                yield cursor
         finally:
-            connection.close()
+            self._used = time.monotonic()
+
+    def _query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._cursor() as cursor:
+            cursor.execute(sql, values)
+            return list(cursor.fetchall())
 
     def _execute(self, sql: str, values: Sequence[Any] = ()) -> None:
-        connection = self.target.connect()
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(sql, values or None)
-        finally:
-            connection.close()
+        with self._cursor() as cursor:
+            cursor.execute(sql, values or None)
 
     def _create(self, sql: str) -> None:
         try:

@@ -127,6 +127,8 @@ class SourceRun:
                 _log.error("%s: %s", self.loader.name, cause)
             else:
                 _log.exception("%s failed", self.loader.name)
+        finally:
+            self.books.close()
         self.result.seconds = time.monotonic() - began
         return self.result
 
@@ -395,6 +397,7 @@ class _Reader:
         since, until = (window.since, window.until) if window else (None, None)
         before = self._run.books.receipts(account.id, since, until)
         read_at = self._run.clock.now()
+        run_seq = self._lease.run_seq
         harvest = _AccountHarvest()
         for spool, took in zip(spools, seconds, strict=True):
             resource = spool.resource
@@ -407,44 +410,35 @@ class _Reader:
             changed: list[date | None] = []
             for day in _days(resource, window):
                 total = spool.sums.get(day) or SetSum(totals=dict.fromkeys(resource.totals, _ZERO))
-                receipt = self._receipt(
-                    resource, account, day, total, before.get((resource.name, day)), read_at
+                earlier = before.get((resource.name, day))
+                same = earlier is not None and (earlier.rows, earlier.rows_hash) == (
+                    total.rows,
+                    total.rows_hash,
                 )
-                harvest.receipts.append(receipt)
-                if receipt.data_run_seq == self._lease.run_seq:
+                record.sets_unchanged += same
+                record.sets_landed += not same
+                # An empty set has no rows to point to.
+                pointed = earlier.data_run_seq if earlier is not None and same and total.rows else run_seq
+                if pointed == run_seq:
                     changed.append(day)
-                    record.sets_landed += 1
-                else:
-                    record.sets_unchanged += 1
+                harvest.receipts.append(
+                    Receipt(
+                        resource=resource.name,
+                        account=account.id,
+                        day=day,
+                        run_seq=run_seq,
+                        data_run_seq=pointed,
+                        read_at=read_at,
+                        rows=total.rows,
+                        rows_hash=total.rows_hash,
+                        totals=total.totals_text() if resource.totals else None,
+                    )
+                )
             kept = [keep_days(file, changed) for file in spool.files]
             harvest.files[resource.name] = [file for file in kept if file is not None]
             record.rows_landed = sum(file.rows for file in harvest.files[resource.name])
             harvest.records.append(record)
         return harvest
-
-    def _receipt(
-        self,
-        resource: Resource,
-        account: Account,
-        day: date | None,
-        total: SetSum,
-        before: Receipt | None,
-        read_at: Any,
-    ) -> Receipt:
-        same = before is not None and (before.rows, before.rows_hash) == (total.rows, total.rows_hash)
-        return Receipt(
-            resource=resource.name,
-            account=account.id,
-            day=day,
-            run_seq=self._lease.run_seq,
-            data_run_seq=before.data_run_seq
-            if before is not None and same and total.rows
-            else self._lease.run_seq,
-            read_at=read_at,
-            rows=total.rows,
-            rows_hash=total.rows_hash,
-            totals=total.totals_text() if resource.totals else None,
-        )
 
 
 def _days(resource: Resource, window: Window | None) -> list[date | None]:

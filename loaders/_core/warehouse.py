@@ -46,6 +46,11 @@ class Target:
         return self.name == EMBEDDED
 
     @property
+    def clock(self) -> str:
+        """SQL for the warehouse's present instant; Redshift has no ``now()`` beside a table."""
+        return "getdate()" if self.kind == "redshift" else "now()"
+
+    @property
     def dsn(self) -> str:
         """The place as an address for libpq; it holds the password."""
         login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"

@@ -2,7 +2,7 @@
 
 The file: ``{"accounts": [{"id", "timezone"?, "error"?}], "entities": {account: [record]},
 "days": {account: {day: [record]}}, "controls": {account: {day: [record]}}, "page": records a page}``.
-An account's ``error`` is ``account`` or ``configuration``; ``unlisted`` fails when the accounts are listed.
+Controls that are not given agree with the days. An account's ``error`` is ``account`` or ``configuration``; ``unlisted`` fails when the accounts are listed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ NAME = "vendor"
 @configspec
 class VendorSettings(Settings):
     file: str = ""
-    window_days: int = 3
+    window_days: int = 2
     token: TSecretStrValue = None
 
 
@@ -84,11 +85,21 @@ def entities(api: Api, account: Account, window: Window | None) -> Iterator[byte
     yield from _pages(api, api.data.get("entities", {}).get(account.id, []))
 
 
+def _sums(days: dict[str, list[dict[str, str]]]) -> dict[str, list[dict[str, str]]]:
+    """What a platform's own totals would say."""
+    return {
+        day: [{name: str(sum(Decimal(row.get(name, 0)) for row in rows)) for name in ("spend", "clicks")}]
+        for day, rows in days.items()
+        if all(row.get("spend", "0")[-1:].isdecimal() for row in rows)
+    }
+
+
 def _report(key: str) -> Any:
     def read(api: Api, account: Account, window: Window | None) -> Iterator[bytes]:
         assert window is not None
         api.reads.append((key, account.id, f"{window.since}..{window.until}"))
-        days = api.data.get(key, {}).get(account.id, {})
+        days = api.data.get(key)
+        days = _sums(api.data["days"].get(account.id, {})) if days is None else days.get(account.id, {})
         rows = [
             {"day": day, **record} if "day" not in record else record
             for day, records in sorted(days.items())
@@ -96,7 +107,7 @@ def _report(key: str) -> Any:
             for record in records
         ]
         yield from _pages(api, rows)
-        if (pause := os.environ.get("VENDOR_PAUSE")) and key == "days":
+        if (pause := os.environ.pop("VENDOR_PAUSE", None)) and key == "days":
             Path(pause).write_text(str(os.getpid()))
             while Path(pause).exists():
                 time.sleep(0.02)
@@ -137,7 +148,7 @@ class Vendor:
         self.file = file
         self.target = target
         self.now = "2026-03-10T12:00:00+00:00"
-        self.data: dict[str, Any] = {"accounts": [{"id": "1"}], "entities": {}, "days": {}, "controls": {}}
+        self.data: dict[str, Any] = {"accounts": [{"id": "1"}], "entities": {}, "days": {}}
 
     def write(self) -> None:
         self.file.write_text(json.dumps(self.data))
