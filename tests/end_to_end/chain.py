@@ -158,7 +158,7 @@ class Chain:
         assert tables, "there is no star"
         for table, columns in tables:
             found[table] = self.rows(
-                "select count(*), coalesce(md5(string_agg(line, '' order by line)), '') from"  # noqa: S608
+                "select count(*), coalesce(md5(string_agg(line, '' order by line)), '') from"
                 f" (select md5(row({columns})::text) as line from marts.{table}) as lines"
             )[0]  # type: ignore[assignment]
         return found
@@ -203,9 +203,14 @@ def told(chain: Chain, account: Account, day: date, as_of: datetime) -> tuple[in
 
 @contextmanager
 def chain(
-    server: EmbeddedWarehouse, folder: Path, *, database: str = "journey", start: date | None = None, **world: Any
+    server: EmbeddedWarehouse,
+    folder: Path,
+    *,
+    database: str = "journey",
+    start: date | None = None,
+    **world: Any,
 ) -> Iterator[Chain]:
-    """A chain over an empty database of `server`; `world` goes to the Simulator, `start` is the first day read.
+    """A chain over an empty database of `server`; `start` is the first day read, `world` is the Simulator's.
 
     Databases have fixed names: dbt parses the whole project again when its profile changes.
     """
@@ -220,7 +225,9 @@ def chain(
 
 
 @contextmanager
-def copied(base: Chain, server: EmbeddedWarehouse, folder: Path, *, database: str = "journey") -> Iterator[Chain]:
+def copied(
+    base: Chain, server: EmbeddedWarehouse, folder: Path, *, database: str = "journey"
+) -> Iterator[Chain]:
     """The same platforms over a copy of the database; clock and faults are put back afterwards."""
     now = base.simulator.now
     _recreate(server, database, template=base.target.database)

@@ -10,15 +10,14 @@ import pytest
 from loaders._core.embedded import EmbeddedWarehouse
 from tests.end_to_end.chain import MORNING, Chain, chain, copied
 
-DAYS = 12
-SCALE = 0.2
+DAYS = 10
 
 
 @pytest.fixture(scope="session")
 def base(server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """Two daily runs with the star built after each, the second time incrementally and with all tests."""
     folder = tmp_path_factory.mktemp("base")
-    with chain(server, folder, database="journey_base", seed=7, days=DAYS, scale=SCALE, now=MORNING) as made:
+    with chain(server, folder, database="journey_base", seed=7, days=DAYS, now=MORNING) as made:
         made.land_days(1)
         built = made.build_models()
         assert built.code == 0, built.failed

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -45,8 +44,8 @@ def assert_agreement(lived: Chain) -> None:
     business, now = lived.simulator.business, lived.simulator.now
     seen = set()
     for platform, account_id, day, state, read_at, *figures in lived.rows(
-        "select platform, account_id, date_day, state, last_read_at, fact_impressions, fact_clicks, fact_spend,"
-        " control_impressions, control_clicks, control_spend from reports.rpt_reconciliation"
+        "select platform, account_id, date_day, state, last_read_at, fact_impressions, fact_clicks,"
+        " fact_spend, control_impressions, control_clicks, control_spend from reports.rpt_reconciliation"
     ):
         account = accounts[platform, account_id]
         where = (platform, account_id, str(day))

@@ -1,0 +1,108 @@
+"""Killed anywhere: the next plain run ends with the same star as one that nobody killed.
+
+The landing path alone is killed in tests/loaders/test_crash.py; here it is the shipped commands, through to
+the star: `dlt pipeline run` at every point that `loaders/_core/crash.py` knows, and `dbt build` in its middle.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+
+import pytest
+
+from loaders._core.crash import POINTS
+from loaders._core.embedded import EmbeddedWarehouse
+from tests.end_to_end.chain import RUN_COLUMNS, Chain, Dump, copied
+
+LOADER_QUICK = "load.file_committed"
+# The first is met in the middle of the first pass over the facts, the others spread over the whole build.
+DBT_QUICK = r"START .* marts\.fact_ad_performance "
+DBT_POINTS = [
+    DBT_QUICK,
+    r"START hook",
+    r"START .* staging\.",
+    r"START .* intermediate\.int_account_days__read ",
+    r"START .* marts\.fact_ad_conversion ",
+    r"OK created .* marts\.fact_ad_performance ",
+    r"START .* marts\.dim_campaign ",
+    r"START test ",
+]
+
+
+@pytest.fixture(scope="module")
+def twin(base: Chain, server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Dump:
+    """The star of the next day, of a company in which nothing was ever killed."""
+    with copied(base, server, tmp_path_factory.mktemp("twin")) as never_killed:
+        never_killed.next_day()
+        never_killed.land_days(1)
+        built = never_killed.build_models()
+        assert built.code == 0, built.failed
+        return never_killed.dump(without=RUN_COLUMNS)
+
+
+@pytest.mark.parametrize("wiped", [False, True], ids=["kept", "wiped"])
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.full
+def test_killed_while_landing_the_next_plain_run_ends_with_the_same_star(
+    journey: Chain, twin: Dump, point: str, wiped: bool
+) -> None:
+    journey.next_day()
+    kill_loader(journey, point)
+    if wiped:
+        shutil.rmtree(journey.state)
+    journey.run()
+    built = journey.build_models()
+    assert built.code == 0, built.failed
+    assert journey.dump(without=RUN_COLUMNS) == twin
+    print(f"figure: killed at {point}, the same star")
+
+
+@pytest.mark.parametrize("wiped", [False, True], ids=["kept", "wiped"])
+@pytest.mark.parametrize("point", DBT_POINTS)
+@pytest.mark.full
+def test_killed_while_building_the_next_plain_build_ends_with_the_same_star(
+    journey: Chain, twin: Dump, point: str, wiped: bool
+) -> None:
+    journey.next_day()
+    journey.land_days(1)
+    kill_dbt(journey, point)
+    if wiped:
+        shutil.rmtree(journey.variables["DBT_TARGET_PATH"])
+    built = journey.dbt("build")
+    assert built.code == 0, built.failed
+    assert journey.dump(without=RUN_COLUMNS) == twin
+    print(f"figure: killed at {point}, the same star")
+
+
+def test_killed_while_landing_and_while_building_the_star_is_the_same(journey: Chain, twin: Dump) -> None:
+    """The full tests in short: kill, wipe, run; kill, build."""
+    journey.next_day()
+    kill_loader(journey, LOADER_QUICK)
+    shutil.rmtree(journey.state)
+    assert journey.run()[0] == 0
+    kill_dbt(journey, DBT_QUICK)
+    built = journey.build_models()
+    assert built.code == 0, built.failed
+    assert journey.dump(without=RUN_COLUMNS) == twin
+
+
+def kill_loader(chain: Chain, point: str) -> None:
+    code, output = chain.run(ADSTAR_KILL_AT=point)
+    assert code == -signal.SIGKILL, output
+
+
+def kill_dbt(chain: Chain, point: str) -> None:
+    """kill -9 as soon as dbt says a line that matches, while its threads are at work."""
+    process = chain.start_dbt("build")
+    assert process.stdout
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if re.search(point, line):
+            os.kill(process.pid, signal.SIGKILL)
+            break
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "".join(said)
