@@ -149,7 +149,7 @@ dated as (
 select
     case
         when version_no = 1 then {{ surrogate_key(['platform', 'account_id', 'campaign_id']) }}
-        else {{ surrogate_key(['platform', 'account_id', 'campaign_id', 'cast(run_seq as ' ~ type_text() ~ ')']) }}
+        else {{ surrogate_key(['platform', 'account_id', 'campaign_id', 'cast(version_no as ' ~ type_text() ~ ')']) }}
     end as campaign_key,
     platform,
     account_id,
@@ -158,7 +158,7 @@ select
     {%- for attribute in attributes %}
     {{ attribute }},
     {%- endfor %}
-    status in ('DELETED', 'REMOVED') or (is_current and valid_to_at < {{ end_of_time() }}) as is_deleted,
+    coalesce(status in ('DELETED', 'REMOVED'), false) or (is_current and valid_to_at < {{ end_of_time() }}) as is_deleted,
     is_current,
     valid_from_at,
     valid_to_at,

@@ -1,5 +1,6 @@
 -- No account falls silent: days that were never read, or not again when their platform was, are named, and so are
 -- accounts that are gone.
+{{ blocks_nothing() }}
 {{ config(severity='warn') }}
 select
     platform,

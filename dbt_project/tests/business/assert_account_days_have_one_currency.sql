@@ -1,4 +1,5 @@
 -- All money of an account is in the account's one currency, so that nothing adds euros to yen.
+{{ blocks_nothing() }}
 select
     facts.platform,
     facts.account_id,

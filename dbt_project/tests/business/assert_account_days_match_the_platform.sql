@@ -1,4 +1,5 @@
 -- Every day that was over when it was read agrees with the platform's own account total, to the cent.
+{{ blocks_nothing() }}
 select
     platform,
     account_id,

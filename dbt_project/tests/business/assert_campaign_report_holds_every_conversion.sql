@@ -1,5 +1,6 @@
 -- rpt_campaign_daily has every conversion that conversion_definitions names, once: also of days without delivery, and
 -- no other of the overlapping action types.
+{{ blocks_nothing() }}
 with facts as (
     select
         facts.platform,

@@ -1,5 +1,6 @@
 -- Reach counts people, who can't be added up: it stands on an ad's day only, never on a remainder, and never above
 -- the day's impressions.
+{{ blocks_nothing() }}
 select
     platform,
     account_id,

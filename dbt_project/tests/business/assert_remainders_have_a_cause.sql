@@ -1,5 +1,6 @@
 -- What a campaign's total has beyond its ads (Performance Max, deleted ads, rounding) is explained: ads that were
 -- withheld are not.
+{{ blocks_nothing() }}
 select
     platform,
     account_id,

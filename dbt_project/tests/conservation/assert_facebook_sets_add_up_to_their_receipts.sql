@@ -1,4 +1,5 @@
 -- Every current report set adds up to the totals its receipt took from the response: no landed figure was changed.
+{{ blocks_nothing() }}
 with staged as (
     {%- for resource, model in {
         'insights_ad': 'stg_facebook_ads__ad_days',

@@ -1,5 +1,6 @@
 -- Of every account's day the fact holds each action Meta listed and each conversion Google credited, whether
 -- anything was delivered that day or not.
+{{ blocks_nothing() }}
 with listed as (
     select
         'facebook_ads' as platform,

@@ -1,5 +1,6 @@
 -- Of every account's day the fact holds the newest reading and no other, to the row and to the cent: the ads' rows
 -- equal the ad report, all rows together the campaign report.
+{{ blocks_nothing() }}
 with held as (
     select
         platform,

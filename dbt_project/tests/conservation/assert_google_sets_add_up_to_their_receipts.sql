@@ -1,4 +1,5 @@
 -- Every current report set adds up to the totals its receipt took from the response: no landed figure was changed.
+{{ blocks_nothing() }}
 with staged as (
     {%- for resource, model in {
         'ad_group_ad_day': 'stg_google_ads__ad_days',

@@ -1,4 +1,5 @@
 -- Every current set holds exactly the rows its receipt counted: no landed page is missing, no row is there twice.
+{{ blocks_nothing() }}
 select
     sets.platform,
     sets.resource,

@@ -1,4 +1,5 @@
 -- Of every account's day the keyword and search-term facts hold each row that was read, and its money.
+{{ blocks_nothing() }}
 {%- set facts = {
     'keyword_view_day': 'fact_keyword_performance',
     'search_term_view_day': 'fact_search_term_performance',

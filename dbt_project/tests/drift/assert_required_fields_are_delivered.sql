@@ -1,4 +1,5 @@
 -- No field without which the star would be wrong has vanished or changed its shape.
+{{ blocks_nothing() }}
 select
     'facebook_ads' as platform,
     drifted.*

@@ -1,4 +1,5 @@
 -- One row for each ad and day, one remainder for each campaign and day: two ad groups may share an ad id, two accounts a name.
+{{ blocks_nothing() }}
 select
     platform,
     account_id,

@@ -1,4 +1,5 @@
 -- At every moment at most one version of a campaign is valid, and exactly one version of each is the current one.
+{{ blocks_nothing() }}
 select
     platform,
     account_id,

@@ -1,4 +1,5 @@
 -- One row for each ad (or campaign), day, action and attribution window.
+{{ blocks_nothing() }}
 select
     account_key,
     date_day,

@@ -1,4 +1,5 @@
 -- No set of entities lists one thing twice in different states: a page that was served twice and differs is named.
+{{ blocks_nothing() }}
 {%- set lists = {
     'stg_facebook_ads__campaigns': 'campaign_id',
     'stg_facebook_ads__ad_sets': 'ad_set_id',

@@ -1,4 +1,5 @@
 -- Every key of every fact has its row in the dimension, so that a join loses nothing.
+{{ blocks_nothing() }}
 {%- set facts = {
     'fact_ad_performance': ['account', 'campaign', 'ad_group', 'ad'],
     'fact_ad_conversion': ['account', 'campaign', 'ad_group', 'ad', 'conversion_action'],

@@ -1,4 +1,5 @@
 -- One row for each keyword and day: two ad groups may share a criterion id.
+{{ blocks_nothing() }}
 select
     account_id,
     date_day,

@@ -1,4 +1,5 @@
 -- One row for each search term, match type, keyword, ad group and day.
+{{ blocks_nothing() }}
 select
     account_id,
     date_day,

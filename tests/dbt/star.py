@@ -1,0 +1,87 @@
+"""A hand-filled raw layer and the dbt project over it, in a database of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loaders._core.embedded import EmbeddedWarehouse
+from tests.dbt.landing import Landing
+
+ROOT = Path(__file__).parents[2]
+DBT = Path(sys.executable).with_name("dbt")
+
+
+@dataclass
+class Star:
+    """What the tests of the dbt project share: `landing` fills raw, `dbt` builds, `dump` shows the marts."""
+
+    landing: Landing
+    environment: dict[str, str]
+
+    def dbt(self, *arguments: str, code: int = 0) -> dict[str, str]:
+        """Run dbt and say what became of each node, by name."""
+        done = subprocess.run(
+            [DBT, *arguments], env=self.environment, capture_output=True, text=True, check=False, cwd=ROOT
+        )
+        assert done.returncode == code, done.stdout[-6000:] + done.stderr
+        results = json.loads((Path(self.environment["DBT_TARGET_PATH"]) / "run_results.json").read_text())
+        return {each["unique_id"].split(".")[2]: each["status"] for each in results["results"]}
+
+    def dump(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows of all marts, in an order that does not depend on how they came."""
+        tables = self.landing.query(
+            "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
+        )
+        return {
+            name: self.landing.query(f"select t::text from marts.{name} as t order by 1") for (name,) in tables
+        }
+
+    def offenders(self, test: str) -> list[dict[str, Any]]:
+        """The rows a test stored."""
+        with self.landing.connection.cursor() as cursor:
+            cursor.execute(f"select * from test_failures.{test}")
+            names = [column.name for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def places(self, test: str) -> set[tuple[str, str]]:
+        """The accounts and days a test named."""
+        return {(row["account_id"], row["date_day"].isoformat()) for row in self.offenders(test)}
+
+
+@contextmanager
+def star(server: EmbeddedWarehouse, name: str, folder: Path) -> Iterator[Star]:
+    """An empty database `name` and the environment that points dbt at it."""
+    connection = server.connect("postgres")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f'create database "{name}"')
+    inside = server.connect(name)
+    inside.autocommit = True
+    environment = {
+        **os.environ,
+        "ADSTAR_TARGET": "postgres",
+        "ADSTAR_POSTGRES_HOST": "127.0.0.1",
+        "ADSTAR_POSTGRES_PORT": str(server.port),
+        "ADSTAR_POSTGRES_PASSWORD": server.password,
+        "ADSTAR_POSTGRES_DATABASE": name,
+        "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
+        "DBT_PROFILES_DIR": str(ROOT / "profiles"),
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+        "DBT_USE_COLORS": "false",
+    }
+    try:
+        yield Star(Landing(inside), environment)
+    finally:
+        inside.close()
+        with connection.cursor() as cursor:
+            cursor.execute(f'drop database "{name}" with (force)')
+        connection.close()

@@ -1,0 +1,225 @@
+"""The star over a few hand-made days: right, restated in place, the same when rebuilt, and red when damaged.
+
+One story in one database, told in order, because a dbt command costs seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loaders._core.embedded import EmbeddedWarehouse
+from tests.dbt import business
+from tests.dbt.star import Star, star
+
+Dump = dict[str, list[tuple[Any, ...]]]
+
+
+def morning(day: int) -> datetime:
+    """Six o'clock UTC on a day of March 2026."""
+    return datetime(2026, 3, day, 6, tzinfo=UTC)
+
+
+def land(built: Star, day: int, round_no: int) -> None:
+    """Read both platforms on the morning of a day of March: all days until then."""
+    built.landing.land("facebook_ads", morning(day), business.facebook(morning(day), day, round_no=round_no))
+    built.landing.land("google_ads", morning(day), business.google(morning(day), day, round_no=round_no))
+
+
+@pytest.fixture(scope="module")
+def built(server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Star]:
+    """Two days' readings, built."""
+    folder: Path = tmp_path_factory.mktemp("dbt")
+    with star(server, "test_star", folder) as found:
+        found.landing.create("facebook_ads", "google_ads")
+        land(found, 3, 1)
+        found.dbt("build")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def first(built: Star) -> Dump:
+    """The marts after the first reading."""
+    return built.dump()
+
+
+@pytest.fixture(scope="module")
+def restated(built: Star, first: Dump) -> Dump:
+    """The marts after the next day's incremental build: restated days, a vanished row, a rename, a set without rows,
+    a file that was loaded twice, a run that never committed."""
+    kept = set(built.landing.query("select ctid, xmin, date_day from marts.fact_ad_performance"))
+    second = business.facebook(morning(4), 4, round_no=2)
+    second["insights_ad", "222", date(2026, 3, 3)] = []
+    second["insights_campaign", "222", date(2026, 3, 3)] = []
+    second["insights_account", "222", date(2026, 3, 3)] = []
+    built.landing.land("facebook_ads", morning(4), second)
+    built.landing.land("google_ads", morning(4), business.google(morning(4), 4, round_no=2))
+    built.landing.execute(
+        "insert into raw_facebook_ads.insights_ad select * from raw_facebook_ads.insights_ad where _run_seq = 3",
+        "insert into raw_facebook_ads.covered select * from raw_facebook_ads.covered where run_seq = 3",
+    )
+    built.landing.land(
+        "facebook_ads",
+        morning(5),
+        {("insights_ad", "111", date(2026, 3, 2)): [{"ad_id": "666", "impressions": "1", "spend": "1"}]},
+        commit=False,
+    )
+    third = business.facebook(morning(5), 4, round_no=3)
+    built.landing.land("facebook_ads", morning(5), {key: rows for key, rows in third.items() if not key[2]})
+    statuses = built.dbt("build")
+    assert {status for status in statuses.values() if status not in ("success", "pass")} <= {"warn"}
+    now = set(built.landing.query("select ctid, xmin, date_day from marts.fact_ad_performance"))
+    built.kept_days = {day for *_, day in kept & now}  # type: ignore[attr-defined]
+    return built.dump()
+
+
+def one(built: Star, query: str) -> Any:
+    """The one value a query answers."""
+    ((value,),) = built.landing.query(query)
+    return value
+
+
+def test_every_account_day_that_was_over_matches(built: Star, first: Dump) -> None:
+    states = built.landing.query("select state, count(*) from reports.rpt_reconciliation group by 1 order by 1")
+    assert states == [("matched", 8), ("unsettled", 4)]
+
+
+def test_remainders_carry_their_cause(built: Star, first: Dump) -> None:
+    found = built.landing.query(
+        "select distinct platform, campaign_id, remainder_cause from marts.fact_ad_performance"
+        " where row_kind = 'remainder' order by 1, 2"
+    )
+    assert found == [
+        ("facebook_ads", "12", "deleted_ads"),
+        ("facebook_ads", "14", "rounding"),
+        ("google_ads", "32", "performance_max"),
+    ]
+
+
+def test_equal_ids_in_two_ad_groups_stay_apart(built: Star, first: Dump) -> None:
+    for table, key in (("ad", "ad_key"), ("keyword", "keyword_key")):
+        count = one(
+            built,
+            f"select count(distinct {key}) from marts.dim_{table}"
+            " where platform = 'google_ads' and account_id = '901' and ad_group_id in ('41', '42')",
+        )
+        assert count == 2
+    assert one(built, "select count(*) from marts.dim_account where account_name = 'Shop'") == 2
+
+
+def test_conversions_without_delivery_are_kept_and_types_not_summed(built: Star, first: Dump) -> None:
+    found = built.landing.query(
+        "select campaign_id, impressions, conversions, cost_per_click from reports.rpt_campaign_daily"
+        " where account_id = '111' and date_day = '2026-03-02' and campaign_id in ('11', '13') order by 1"
+    )
+    assert [row[:3] for row in found] == [("11", 2025, Decimal(6)), ("13", 0, Decimal(3))]
+    assert found[1][3] is None
+    assert one(built, "select conversions from reports.rpt_campaign_daily where account_id = '901'"
+                      " and campaign_id = '33' and date_day = '2026-03-02'") == Decimal("1.25")  # fmt: skip
+
+
+def test_only_changed_partitions_are_rebuilt(built: Star, restated: Dump) -> None:
+    kept: set[date] = built.kept_days  # type: ignore[attr-defined]
+    assert kept == {date(2026, 3, 1), date(2026, 3, 2)}  # Google's; Facebook restated them, day 3 became settled
+
+
+def test_restated_days_are_replaced_whole(built: Star, restated: Dump) -> None:
+    rows = built.landing.query(
+        "select ad_id, spend from marts.fact_ad_performance where account_id = '111'"
+        " and date_day = '2026-03-01' and campaign_id = '11'"
+    )
+    assert rows == [("1101", Decimal("12.40"))]  # 1102 vanished, 1101 costs five cents more
+    assert not built.landing.query(
+        "select 1 from marts.fact_ad_performance where account_id = '222' and date_day = '2026-03-03'"
+    )
+
+
+def test_what_was_reported_before_stays_known(built: Star, first: Dump, restated: Dump) -> None:
+    columns = "date_day, account_id, campaign_id, ad_id, row_kind, impressions, clicks, spend, currency_code"
+    for moment, version in (("2026-03-03 12:00+00", first), ("2026-03-06 12:00+00", restated)):
+        told = built.landing.query(
+            f"select {columns} from reports.rpt_ad_performance_as_reported"
+            f" where '{moment}'::timestamptz between reported_from and reported_to"
+        )
+        assert len(told) == len(version["fact_ad_performance"])
+    now = built.landing.query(f"select {columns} from marts.fact_ad_performance")
+    assert sorted(told, key=str) == sorted(now, key=str)
+    changed = built.landing.query(
+        "select spend_change from reports.rpt_restatements"
+        " where account_id = '111' and date_day = '2026-03-01' and report = 'account'"
+    )
+    assert changed == [(Decimal("-12.31"),)]
+
+
+def test_a_renamed_campaign_has_two_versions(built: Star, restated: Dump) -> None:
+    versions = built.landing.query(
+        "select campaign_name, is_current, valid_from_at::text from marts.dim_campaign"
+        " where account_id = '111' and campaign_id = '11' order by version_no"
+    )
+    assert versions == [
+        ("Spring", False, "1900-01-01 00:00:00+00"),
+        ("Spring, renamed", True, "2026-03-05 06:00:00+00"),
+    ]
+
+
+def test_unlisted_campaigns_are_inferred(built: Star, restated: Dump) -> None:
+    assert one(built, "select bool_and(is_inferred) from marts.dim_campaign where campaign_id = '33'")
+
+
+def test_a_full_refresh_makes_the_identical_star(built: Star, restated: Dump) -> None:
+    built.dbt("run", "--full-refresh")
+    assert built.dump() == restated
+
+
+def test_keys_are_what_redshift_would_make_of_them(built: Star, first: Dump) -> None:
+    """strtol(left(md5(text), 15), 16), on the parts with their lengths before them."""
+    import hashlib
+
+    digest = hashlib.md5(b"12:facebook_ads3:111", usedforsecurity=False).hexdigest()
+    assert one(built, "select account_key from marts.dim_account where account_id = '111'") == int(digest[:15], 16)
+
+
+def test_damage_turns_the_build_red_and_is_named(built: Star, restated: Dump) -> None:
+    where = "where _account = '{}' and _day = '{}' and _run_seq = (select max(_run_seq) from {} {})"
+
+    def newest(table: str, account: str, day: str) -> str:
+        return where.format(account, day, table, f"where _account = '{account}' and _day = '{day}'")
+
+    ads, google_ads = "raw_facebook_ads.insights_ad", "raw_google_ads.ad_group_ad_day"
+    withheld = business.facebook(morning(6), 4, round_no=2)
+    key = ("insights_ad", "111", date(2026, 3, 3))
+    withheld[key] = [row for row in withheld[key] if row["campaign_id"] != "11"]
+    built.landing.land("facebook_ads", morning(6), {key: withheld[key]})
+    built.landing.execute(
+        f"delete from {google_ads} {newest(google_ads, '901', '2026-03-02')} and _row_no < 2",
+        f"update {ads} set spend = '12.41' {newest(ads, '111', '2026-03-01')} and ad_id = '1101'",
+        f"insert into {google_ads} select * from {google_ads} {newest(google_ads, '902', '2026-03-01')}"
+        " and _row_no = 0",
+        f"update {google_ads} set _row_no = 9 where ctid = (select max(ctid) from {google_ads}"
+        f" {newest(google_ads, '902', '2026-03-01')} and _row_no = 0)",
+        f"alter table {ads} add column brand_new text",
+        f"update {ads} set brand_new = 'x', inline_link_clicks = null where _run_seq = (select max(_run_seq) from {ads})",
+        f"update {ads} set reach = '[1]' where _run_seq = (select max(_run_seq) from {ads}) and ad_id = '1401'",
+    )
+    statuses = built.dbt("build", code=1)
+    red = {name for name, status in statuses.items() if status == "fail"}
+    expected = {
+        "assert_google_sets_hold_the_rows_of_their_receipts": {("901", "2026-03-02"), ("902", "2026-03-01")},
+        "assert_facebook_sets_add_up_to_their_receipts": {("111", "2026-03-01")},
+        "assert_remainders_have_a_cause": {("111", "2026-03-03")},
+        "assert_account_days_match_the_platform": {("111", "2026-03-03")},
+    }
+    for test, places in expected.items():
+        assert test in red
+        assert built.places(test) >= places, test
+    drifted = {(row["field"], row["drift"]) for row in built.offenders("assert_fields_are_as_declared")}
+    assert {("brand_new", "new"), ("inline_link_clicks", "vanished"), ("reach", "another shape")} <= drifted
+
+
+def test_freshness_is_told_of_every_source(built: Star, restated: Dump) -> None:
+    built.dbt("source", "freshness", code=1)  # of March: stale, which is an answer
