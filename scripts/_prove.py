@@ -126,7 +126,7 @@ def told(claim: Claim) -> str:
     if proof is None:
         return "not yet run"
     if proof.figures is None:
-        return f"FAILED on {proof.date}, see {note(claim).with_suffix('.log').relative_to(HOME)}"
+        return f"FAILED on {proof.date}, see {os.path.relpath(note(claim).with_suffix('.log'), HOME)}"
     return ", ".join(proof.figures) or "holds"
 
 
