@@ -14,6 +14,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -124,6 +125,8 @@ class EmbeddedWarehouse:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
         with self._lock():
             answer = self._answer()
+            if answer == "stranger" and self._end_orphan():
+                answer = self._answer()
             if answer == "ours":
                 return
             if answer == "stranger":
@@ -236,29 +239,27 @@ class EmbeddedWarehouse:
 
     def _create(self) -> None:
         password = secrets.token_urlsafe(24)
-        # A folder left by a first start that was killed holds nothing yet.
-        shutil.rmtree(self.data, ignore_errors=True)
-        self.data.mkdir(mode=0o700)
-        self._own(self.data)
+        _write_private(self.password_file, password)
+        _write_private(self.pgpass_file, f"{HOST}:*:*:{USER}:{password}\n")
+        # Made under another name, so that a first start that is killed leaves nothing that looks whole.
+        new = self.data.with_suffix(".new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        self._own(new)
         handover = self.data.with_suffix(".password")
         _write_private(handover, password)
         self._own(handover)
         try:
             self._run(
                 "initdb",
-                *("-D", str(self.data), "-U", USER, f"--pwfile={handover}"),
+                *("-D", str(new), "-U", USER, f"--pwfile={handover}"),
                 *("--auth=scram-sha-256", "--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"),
             )
-        except EmbeddedError:
-            shutil.rmtree(self.data, ignore_errors=True)
-            raise
         finally:
             handover.unlink(missing_ok=True)
-        _write_private(self.password_file, password)
-        _write_private(self.pgpass_file, f"{HOST}:*:*:{USER}:{password}\n")
+        new.rename(self.data)
 
     def _launch(self) -> None:
-        self._forget_reused_pid()
         if (running := self._postmaster()) is not None and (port := self._recorded_port()) != self.port:
             raise EmbeddedError(
                 f"the embedded warehouse of {self.folder} already runs on port {port} (process {running.pid}),"
@@ -272,6 +273,7 @@ class EmbeddedWarehouse:
         self._own(conf)
         deadline = time.monotonic() + START_SECONDS
         while True:
+            self._forget_reused_pid()
             try:
                 self._run(
                     *("pg_ctl", "start", "-D", str(self.data), "-l", str(self.data / "log")),
@@ -279,8 +281,12 @@ class EmbeddedWarehouse:
                 )
                 return
             except EmbeddedError:
-                # Backends of a killed server hold its shared memory for a moment after it.
-                if "pre-existing shared memory block" not in self._log_tail() or time.monotonic() > deadline:
+                # A killed server takes a moment to be gone, its backends another.
+                said = self._log_tail()
+                dying = (
+                    "pre-existing shared memory block" in said or '"postmaster.pid" already exists' in said
+                )
+                if not dying or time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
 
@@ -339,6 +345,17 @@ class EmbeddedWarehouse:
             return process if is_ours else None
         except psutil.NoSuchProcess:
             return None
+
+    def _end_orphan(self) -> bool:
+        """End a server of this data folder that outlived the folder; it would do so itself within a minute."""
+        if self._pidfile_lines():
+            return False
+        for process in psutil.process_iter(["name", "cmdline"]):
+            if process.info["name"] == "postgres" and str(self.data) in (process.info["cmdline"] or []):
+                process.send_signal(signal.SIGQUIT)
+                psutil.wait_procs([process], timeout=START_SECONDS)
+                return True
+        return False
 
     def _forget_reused_pid(self) -> None:
         """Postgres takes any live process with the recorded id for its former self and won't start."""
