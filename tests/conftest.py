@@ -15,7 +15,10 @@ import pytest
 from loaders._core import warehouse
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.warehouse import Target
+from tests.end_to_end.fixtures import base, journey
 from tests.ports import free_port
+
+__all__ = ["base", "journey", "server", "state_folder", "target"]
 
 ROOT = Path(__file__).parents[1]
 OURS = ("ADSTAR_", "SOURCES__", "DBT_", "PGPASS", "PGHOST", "PGPORT")
