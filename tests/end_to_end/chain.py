@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -57,13 +57,13 @@ class Built:
 
 @dataclass
 class Chain:
-    """Simulators, loaders and dbt over one empty database. Use `chain` to make one."""
+    """Simulators (made of `world`), loaders and dbt over one database. Use `chain` to make one."""
 
     simulator: Simulator
     target: Target
     state: Path
     variables: dict[str, str]
-    runs: list[datetime] = field(default_factory=list)
+    world: dict[str, Any]
 
     # ---- the loaders
     def land(self, *sources: str, backfill: Window | None = None) -> list[Result]:
@@ -71,7 +71,6 @@ class Chain:
         with patch.dict(os.environ, self._environment()):
             clock = Clock(self.simulator.now)
             loaders = configure.available()
-            self.runs.append(self.simulator.now)
             return [
                 SourceRun(
                     loaders[name],
@@ -160,7 +159,7 @@ class Chain:
             found[table] = self.rows(
                 "select count(*), coalesce(md5(string_agg(line, '' order by line)), '') from"
                 f" (select md5(row({columns})::text) as line from marts.{table}) as lines"
-            )[0]  # type: ignore[assignment]
+            )[0]
         return found
 
     def forget_all_but_raw(self) -> None:
@@ -215,12 +214,13 @@ def chain(
     Databases have fixed names: dbt parses the whole project again when its profile changes.
     """
     _recreate(server, database)
-    with Simulator(**{"now": MORNING, **world}) as simulator:
+    world = {"now": MORNING, **world}
+    with Simulator(**world) as simulator:
         first = start or simulator.business.first_day
         settings = simulator.settings_env() | {
             f"SOURCES__{name.upper()}__START_DATE": first.isoformat() for name in PLATFORMS
         }
-        yield _connected(simulator, server, database, folder, settings)
+        yield _connected(simulator, server, database, folder, settings, world)
     _drop(server, database)
 
 
@@ -233,9 +233,8 @@ def copied(
     _recreate(server, database, template=base.target.database)
     settings = {name: value for name, value in base.variables.items() if name.startswith("SOURCES__")}
     try:
-        made = _connected(base.simulator, server, database, folder, settings)
+        made = _connected(base.simulator, server, database, folder, settings, base.world)
         made.variables["DBT_TARGET_PATH"] = str(base.state / "target-of-copies")
-        made.runs += base.runs
         yield made
     finally:
         base.simulator.set_now(now)
@@ -244,7 +243,12 @@ def copied(
 
 
 def _connected(
-    simulator: Simulator, server: EmbeddedWarehouse, database: str, folder: Path, settings: dict[str, str]
+    simulator: Simulator,
+    server: EmbeddedWarehouse,
+    database: str,
+    folder: Path,
+    settings: dict[str, str],
+    world: dict[str, Any],
 ) -> Chain:
     variables = settings | {
         "ADSTAR_TARGET": "postgres",
@@ -262,7 +266,7 @@ def _connected(
         "DBT_LOG_PATH": str(folder / "logs"),
     }
     with patch.dict(os.environ, variables):
-        return Chain(simulator, warehouse.resolve(), folder, variables)
+        return Chain(simulator, warehouse.resolve(), folder, variables, world)
 
 
 def _recreate(server: EmbeddedWarehouse, database: str, template: str = "template1") -> None:

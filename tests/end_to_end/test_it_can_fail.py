@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from simulators.business import Account, Platform
+from simulators.business import Account
 from tests.end_to_end.chain import PLATFORMS, Built, Chain
 
 Place = tuple[Account, date]
@@ -104,7 +104,7 @@ def assert_red(chain: Chain, built: Built, places: list[Place]) -> None:
         assert named, (account, day, built.failed)
 
 
-def place(chain: Chain, damage: Damage, platform: Platform, but: Collection[Place] = ()) -> Place:
+def place(chain: Chain, damage: Damage, platform: str, but: Collection[Place] = ()) -> Place:
     """A settled account-day for a damage, none of those that are taken."""
     if damage is ads_withheld:
         free = ((account, day) for account, day, _ in unexcused(chain))

@@ -1,7 +1,7 @@
 """Killed anywhere: the next plain run ends with the same star as one that nobody killed.
 
 The landing path alone is killed in tests/loaders/test_crash.py; here it is the shipped commands, through to
-the star: `dlt pipeline run` at every point that `loaders/_core/crash.py` knows, and `dbt build` in its middle.
+the star: `dlt pipeline run` at every point of `loaders/_core/crash.py`, and `dbt build` in its middle.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ import os
 import re
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
 from loaders._core.crash import POINTS
 from loaders._core.embedded import EmbeddedWarehouse
-from tests.end_to_end.chain import RUN_COLUMNS, Chain, Dump, copied
+from tests.end_to_end.chain import RUN_COLUMNS, Chain, Dump, chain, copied
 
-LOADER_QUICK = "load.file_committed"
-# The first is met in the middle of the first pass over the facts, the others spread over the whole build.
 DBT_QUICK = r"START .* marts\.fact_ad_performance "
 DBT_POINTS = [
     DBT_QUICK,
@@ -77,26 +76,31 @@ def test_killed_while_building_the_next_plain_build_ends_with_the_same_star(
     print(f"figure: killed at {point}, the same star")
 
 
-def test_killed_while_landing_and_while_building_the_star_is_the_same(journey: Chain, twin: Dump) -> None:
-    """The full tests in short: kill, wipe, run; kill, build."""
-    journey.next_day()
-    kill_loader(journey, LOADER_QUICK)
-    shutil.rmtree(journey.state)
-    assert journey.run()[0] == 0
-    kill_dbt(journey, DBT_QUICK)
-    built = journey.build_models()
-    assert built.code == 0, built.failed
-    assert journey.dump(without=RUN_COLUMNS) == twin
+def test_killed_every_day_the_star_is_that_of_a_company_never_killed(
+    base: Chain, server: EmbeddedWarehouse, tmp_path: Path
+) -> None:
+    """The full tests in short: the same two days, with kills while landing and one while building."""
+    with chain(server, tmp_path, **base.world) as killed:
+        kill_loader(killed, "extract.first_file")
+        assert killed.run()[0] == 0
+        killed.next_day()
+        kill_loader(killed, "load.file_committed:3")
+        shutil.rmtree(killed.state)
+        assert killed.run()[0] == 0
+        kill_dbt(killed, DBT_QUICK)
+        built = killed.build_models()
+        assert built.code == 0, built.failed
+        assert killed.dump(without=RUN_COLUMNS) == base.dump(without=RUN_COLUMNS)
 
 
-def kill_loader(chain: Chain, point: str) -> None:
-    code, output = chain.run(ADSTAR_KILL_AT=point)
+def kill_loader(victim: Chain, point: str) -> None:
+    code, output = victim.run(ADSTAR_KILL_AT=point)
     assert code == -signal.SIGKILL, output
 
 
-def kill_dbt(chain: Chain, point: str) -> None:
+def kill_dbt(victim: Chain, point: str) -> None:
     """kill -9 as soon as dbt says a line that matches, while its threads are at work."""
-    process = chain.start_dbt("build")
+    process = victim.start_dbt("build")
     assert process.stdout
     said = []
     for line in process.stdout:
