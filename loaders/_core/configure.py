@@ -58,8 +58,9 @@ def settings_of(loader: Loader) -> Settings:
         example = missing[0]
         variables = ", ".join(_variable(loader.name, name) for name in missing)
         raise ConfigurationError(
-            f"{names} {'are' if len(missing) > 1 else 'is'} not set; looked for in the environment ({variables}) and"
-            f" in .dlt/secrets.toml and .dlt/config.toml of {dlt.current.run_context().run_dir}. Put there:\n"
+            f"{names} {'are' if len(missing) > 1 else 'is'} not set; looked for in the environment"
+            f" ({variables}) and in .dlt/secrets.toml and .dlt/config.toml of"
+            f" {dlt.current.run_context().run_dir}. Put there:\n"
             f'  [{section}]\n  {example} = "..."'
         ) from None
     except ConfigurationException as error:
@@ -71,8 +72,8 @@ def missing_everything(loader: Loader) -> str:
     needed = ", ".join(required_secrets(loader))
     variable = _variable(loader.name, (required_secrets(loader) or ["..."])[0])
     return (
-        f"{loader.name} is not configured: it needs {needed} under [sources.{loader.name}] in .dlt/secrets.toml,"
-        f" or in the environment ({variable}, ...)"
+        f"{loader.name} is not configured: it needs {needed} under [sources.{loader.name}]"
+        f" in .dlt/secrets.toml, or in the environment ({variable}, ...)"
     )
 
 

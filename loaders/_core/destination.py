@@ -33,9 +33,9 @@ def require_driver() -> None:
     found, why = has_adbc_driver(get_adbc_driver_location())
     if not found:
         raise LandingError(
-            f"the ADBC driver for Postgres can't be loaded ({why}), and without it dlt would land CSV, in which"
-            " empty texts become null; install adbc-driver-postgresql and adbc-driver-manager, and leave"
-            " disable_adbc_detection off"
+            f"the ADBC driver for Postgres can't be loaded ({why}), and without it dlt would land CSV, in"
+            " which empty texts become null; install adbc-driver-postgresql and adbc-driver-manager, and"
+            " leave disable_adbc_detection off"
         )
 
 
@@ -66,7 +66,7 @@ class _Connections:
 connections = _Connections()
 
 
-class _CopyJob(PostgresParquetCopyJob):  # type: ignore[misc]
+class _CopyJob(PostgresParquetCopyJob):
     def _connect(self) -> Any:
         return connections.borrow(super()._connect)
 

@@ -24,7 +24,8 @@ def describe(
     """
     run = SourceRun(loader, settings, target, clock, backfill=backfill)
     reports = [r.name for r in loader.resources if r.day]
-    yield f"{loader.name}: would land in raw_{loader.name} of target {target.name} ({target.host}:{target.port})"
+    where = f"target {target.name} ({target.host}:{target.port})"
+    yield f"{loader.name}: would land in raw_{loader.name} of {where}"
     with loader.connect(settings, clock) as api:
         accounts = loader.accounts(api)
     readable = [account for account in accounts if account.error is None]

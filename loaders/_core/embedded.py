@@ -84,7 +84,7 @@ def configured_port() -> int:
 
 @dataclass
 class EmbeddedWarehouse:
-    """One embedded Postgres: ``folder`` keeps its password and data, ``port`` is its TCP port on 127.0.0.1."""
+    """One embedded Postgres: ``folder`` keeps its password and data, ``port`` is its port on 127.0.0.1."""
 
     folder: Path = field(default_factory=lambda: places.state() / "warehouse")
     port: int = field(default_factory=configured_port)
@@ -215,10 +215,8 @@ class EmbeddedWarehouse:
         while not folder.exists():
             folder = folder.parent
         command = ["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)]
-        return (
-            subprocess.run(command, check=False, capture_output=True, cwd="/", **self._as_owner()).returncode
-            == 0
-        )
+        tried = subprocess.run(command, check=False, capture_output=True, cwd="/", **self._as_owner())  # noqa: S603
+        return tried.returncode == 0
 
     def _as_owner(self) -> dict[str, Any]:
         if self._owner is None:
@@ -262,8 +260,9 @@ class EmbeddedWarehouse:
     def _launch(self) -> None:
         if (running := self._postmaster()) is not None and (port := self._recorded_port()) != self.port:
             raise EmbeddedError(
-                f"the embedded warehouse of {self.folder} already runs on port {port} (process {running.pid}),"
-                f" but ADSTAR_PORT says {self.port}: use that port, or end it first with scripts/warehouse stop"
+                f"the embedded warehouse of {self.folder} already runs on port {port} (process"
+                f" {running.pid}), but ADSTAR_PORT says {self.port}: use that port, or end it first by"
+                " scripts/warehouse stop"
             )
         conf = self.data / "postgresql.conf"
         conf.write_text(
@@ -347,7 +346,7 @@ class EmbeddedWarehouse:
             return None
 
     def _end_orphan(self) -> bool:
-        """End a server of this data folder that outlived the folder; it would do so itself within a minute."""
+        """End a server that outlived its data folder; it would do so itself within a minute."""
         if self._pidfile_lines():
             return False
         for process in psutil.process_iter(["name", "cmdline"]):
@@ -380,7 +379,7 @@ class EmbeddedWarehouse:
         output.unlink()
         if result.returncode != 0:
             raise EmbeddedError(
-                f"{program} of the embedded warehouse failed: {said or 'no message'}\n{self._log_tail()}".strip()
+                f"{program} of the embedded warehouse failed: {said or 'no message'}\n{self._log_tail()}"
             )
 
     def _log_tail(self) -> str:

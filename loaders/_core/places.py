@@ -12,7 +12,7 @@ def home() -> Path:
 
 
 def state() -> Path:
-    """What a run leaves on this machine and may lose: ``ADSTAR_STATE``, else ``.adstar`` in the repository."""
+    """What a run leaves on this machine: ``ADSTAR_STATE``, else ``.adstar`` in the repository."""
     return Path(os.environ.get("ADSTAR_STATE") or home() / ".adstar").resolve()
 
 

@@ -74,8 +74,9 @@ class Target:
             )
         except psycopg2.OperationalError as error:
             raise ConfigurationError(
-                f"the warehouse of target {self.name!r} ({self.host}:{self.port}, database {self.database}) can't be"
-                f" reached: {str(error).strip()}; the target is written in {places.profiles() / 'profiles.yml'}"
+                f"the warehouse of target {self.name!r} ({self.host}:{self.port}, database {self.database})"
+                f" can't be reached: {str(error).strip()}; the target is written in"
+                f" {places.profiles() / 'profiles.yml'}"
             ) from None
         connection.autocommit = True
         return connection

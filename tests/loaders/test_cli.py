@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loaders._core import cli, configure
+from loaders._core import command, configure
 from loaders._core.errors import ConfigurationError
 from loaders._core.warehouse import resolve
 from tests.conftest import ROOT
@@ -26,6 +26,7 @@ def dlt(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
+        check=False,
         text=True,
         timeout=120,
     )
@@ -57,12 +58,12 @@ def sources(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> Vendor:
 def test_wrong_usage_is_2_in_both_spellings(arguments: tuple[str, ...]) -> None:
     for spelling in (("pipeline", "run"), ("pipeline", "facebook_ads", "run")):
         result = dlt(*spelling, *arguments)
-        assert result.returncode == cli.USAGE, result.stderr
+        assert result.returncode == command.USAGE, result.stderr
 
 
 def test_a_source_that_is_none_is_2_and_the_message_names_those_there_are() -> None:
     result = dlt("pipeline", "myspace_ads", "run")
-    assert result.returncode == cli.USAGE
+    assert result.returncode == command.USAGE
     assert "no source 'myspace_ads'" in result.stderr
     assert "facebook_ads" in result.stderr
     assert "google_ads" in result.stderr
@@ -71,7 +72,7 @@ def test_a_source_that_is_none_is_2_and_the_message_names_those_there_are() -> N
 def test_nothing_configured_says_what_to_put_where(target, tmp_path: Path) -> None:
     for spelling in (("pipeline", "run"), ("pipeline", "facebook_ads", "run")):
         result = dlt(*spelling, DLT_PROJECT_DIR=str(tmp_path))
-        assert result.returncode == cli.FAILED
+        assert result.returncode == command.FAILED
         for text in (
             "not configured",
             "access_token",
@@ -82,11 +83,11 @@ def test_nothing_configured_says_what_to_put_where(target, tmp_path: Path) -> No
 
 
 def test_every_configured_source_runs_and_one_can_be_named(sources: Vendor, capsys) -> None:
-    assert cli.main(None) == cli.OK
+    assert command.main(None) == command.OK
     output = capsys.readouterr().out
     assert "vendor ok" in output
     assert "other ok" in output
-    assert cli.main("other") == cli.OK
+    assert command.main("other") == command.OK
     assert sources.query("select pipeline, count(*) from ops.runs group by 1 order by 1") == [
         ("other", 2),
         ("vendor", 1),
@@ -94,7 +95,7 @@ def test_every_configured_source_runs_and_one_can_be_named(sources: Vendor, caps
 
 
 def test_the_table_at_the_end_has_the_figures(sources: Vendor, capsys) -> None:
-    cli.main("vendor")
+    command.main("vendor")
     lines = capsys.readouterr().out.splitlines()
     line = next(text for text in lines if " days " in text)
     cells = [cell.strip() for cell in line.strip("│┃ ").split("│")]
@@ -103,7 +104,7 @@ def test_the_table_at_the_end_has_the_figures(sources: Vendor, capsys) -> None:
 
 def test_a_failing_source_does_not_stop_the_other_and_is_named(sources: Vendor, monkeypatch, capsys) -> None:
     monkeypatch.setenv("SOURCES__VENDOR__FILE", "/nonexistent")
-    assert cli.main(None) == cli.FAILED
+    assert command.main(None) == command.FAILED
     output = capsys.readouterr().out
     assert "vendor failed: [Errno 2]" in output
     assert "other ok" in output
@@ -112,12 +113,17 @@ def test_a_failing_source_does_not_stop_the_other_and_is_named(sources: Vendor, 
 def test_an_account_left_out_is_3(sources: Vendor, capsys) -> None:
     sources.data["accounts"] = [{"id": "1"}, {"id": "2", "error": "account"}]
     sources.write()
-    assert cli.main("vendor") == cli.PARTIAL
+    assert command.main("vendor") == command.PARTIAL
     assert "vendor partial: account 2: no permission for 2" in capsys.readouterr().out
 
 
 def test_failed_weighs_more_than_partial() -> None:
-    assert [cli.exit_code(o) for o in ([], ["ok"], ["ok", "partial"], ["partial", "failed"])] == [0, 0, 3, 1]
+    assert [command.exit_code(o) for o in ([], ["ok"], ["ok", "partial"], ["partial", "failed"])] == [
+        0,
+        0,
+        3,
+        1,
+    ]
 
 
 def test_a_missing_setting_of_a_configured_source_is_named(sources: Vendor, monkeypatch, capsys) -> None:
@@ -126,7 +132,7 @@ def test_a_missing_setting_of_a_configured_source_is_named(sources: Vendor, monk
     monkeypatch.setattr(configure, "available", lambda: {"google_ads": google, "vendor": LOADER})
     monkeypatch.setenv("SOURCES__GOOGLE_ADS__CLIENT_ID", "id")
     monkeypatch.setenv("SOURCES__GOOGLE_ADS__CLIENT_SECRET", "shh")
-    assert cli.main(None) == cli.FAILED
+    assert command.main(None) == command.FAILED
     output = capsys.readouterr().out
     assert "refresh_token" in output
     assert "SOURCES__GOOGLE_ADS__REFRESH_TOKEN" in output
@@ -141,7 +147,7 @@ def test_a_setting_of_the_wrong_kind_is_named(sources: Vendor, monkeypatch) -> N
 
 def test_a_dry_run_says_what_it_would_do_and_does_none_of_it(sources: Vendor, capsys) -> None:
     for arguments in ({}, {"since": date(2026, 1, 15), "until": date(2026, 2, 3)}):
-        assert cli.main("vendor", dry_run=True, **arguments) == cli.OK
+        assert command.main("vendor", dry_run=True, **arguments) == command.OK
     output = capsys.readouterr().out
     assert "account 1: days, controls of 2026-03-08 to 2026-03-10, and accounts, entities" in output
     assert "account 1: days, controls of 2026-01-15 to 2026-01-31" in output
@@ -151,7 +157,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_none_of_it(sources: Vendor, ca
 
 
 def test_a_backfill_of_the_command_line(sources: Vendor) -> None:
-    assert cli.main("vendor", since=date(2026, 1, 15), until=date(2026, 2, 3)) == cli.OK
+    assert command.main("vendor", since=date(2026, 1, 15), until=date(2026, 2, 3)) == command.OK
     assert sources.query("select mode, since::text, until::text, outcome from ops.runs") == [
         ("backfill", "2026-01-15", "2026-02-03", "ok")
     ]
@@ -159,7 +165,7 @@ def test_a_backfill_of_the_command_line(sources: Vendor) -> None:
 
 
 def test_an_unknown_target_is_named_with_those_there_are(sources: Vendor, capsys) -> None:
-    assert cli.main(None, target_name="mainframe") == cli.FAILED
+    assert command.main(None, target_name="mainframe") == command.FAILED
     error = capsys.readouterr().err
     assert "'mainframe'" in error
     assert "embedded, postgres, redshift" in error
@@ -167,13 +173,13 @@ def test_an_unknown_target_is_named_with_those_there_are(sources: Vendor, capsys
 
 def test_a_wrong_clock_is_wrong_usage(sources: Vendor, monkeypatch, capsys) -> None:
     monkeypatch.setenv("ADSTAR_NOW", "noon")
-    assert cli.main(None) == cli.USAGE
+    assert command.main(None) == command.USAGE
     assert "ADSTAR_NOW" in capsys.readouterr().err
 
 
 def test_a_warehouse_that_does_not_answer_is_named(sources: Vendor, monkeypatch, capsys) -> None:
     monkeypatch.setenv("ADSTAR_POSTGRES_PORT", "1")
-    assert cli.main("vendor") == cli.FAILED
+    assert command.main("vendor") == command.FAILED
     output = capsys.readouterr().out
     assert "target 'postgres' (127.0.0.1:1" in output
     assert "profiles.yml" in output
@@ -181,7 +187,7 @@ def test_a_warehouse_that_does_not_answer_is_named(sources: Vendor, monkeypatch,
 
 def test_no_secret_reaches_the_output(sources: Vendor, monkeypatch, capsys) -> None:
     monkeypatch.setenv("ADSTAR_POSTGRES_PASSWORD", "a-wrong-password")
-    assert cli.main("vendor", verbosity=2) == cli.FAILED
+    assert command.main("vendor", verbosity=2) == command.FAILED
     streams = capsys.readouterr()
     assert "a-wrong-password" not in streams.out + streams.err
     assert "a-token-that-is-secret" not in streams.out + streams.err
@@ -191,7 +197,8 @@ def test_no_secret_reaches_the_output(sources: Vendor, monkeypatch, capsys) -> N
 def test_the_target_of_loaders_is_that_of_dbt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "profiles.yml").write_text(
         "adstar:\n  target: \"{{ env_var('WHICH', 'here') }}\"\n  outputs:\n"
-        "    here: {type: postgres, host: h, user: u, pass: p, dbname: d, port: \"{{ env_var('P', '5') | as_number }}\"}\n"
+        "    here: {type: postgres, host: h, user: u, pass: p, dbname: d,"
+        " port: \"{{ env_var('P', '5') | as_number }}\"}\n"
         "    there: {type: redshift, host: r, user: u, password: p, dbname: d}\n    odd: {type: duckdb}\n"
         "    asks: {type: postgres, host: \"{{ env_var('NOT_SET_ANYWHERE') }}\", user: u, dbname: d}\n"
     )

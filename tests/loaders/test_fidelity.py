@@ -240,7 +240,8 @@ def test_values_survive_the_whole_way_to_the_warehouse(vendor: Vendor, records: 
     columns = [
         name
         for (name,) in vendor.query(
-            "select column_name::text from information_schema.columns where table_schema='raw_vendor' and table_name='entities'"
+            "select column_name::text from information_schema.columns"
+            " where table_schema='raw_vendor' and table_name='entities'"
         )
     ]
     for key, column in {"a": "a", "b": "b", "Cc": "cc", "d-e": "d_e", "open": "open"}.items():

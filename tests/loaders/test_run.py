@@ -158,8 +158,8 @@ def test_the_books_say_what_was_read_and_landed(vendor: Vendor) -> None:
     vendor.data["days"] = {"1": day_rows("2026-03-08", "2026-03-10")}
     vendor.run()
     row = vendor.query(
-        "select run_seq, window_since::text, window_until::text, rows_read, rows_landed, sets_landed, sets_unchanged,"
-        " escaped, outcome, seconds >= 0 from ops.run_resources where resource = 'days'"
+        "select run_seq, window_since::text, window_until::text, rows_read, rows_landed, sets_landed,"
+        " sets_unchanged, escaped, outcome, seconds >= 0 from ops.run_resources where resource = 'days'"
     )
     assert row == [(1, "2026-03-08", "2026-03-10", 3, 3, 3, 0, 0, "ok", True)]
     assert vendor.query("select pipeline, outcome, api_version, finished_at = started_at from ops.runs") == [

@@ -2,7 +2,9 @@
 
 The file: ``{"accounts": [{"id", "timezone"?, "error"?}], "entities": {account: [record]},
 "days": {account: {day: [record]}}, "controls": {account: {day: [record]}}, "page": records a page}``.
-Controls that are not given agree with the days. An account's ``error`` is ``account`` or ``configuration``; ``unlisted`` fails when the accounts are listed.
+Controls that are not given agree
+with the days. An account's ``error`` is ``account`` or ``configuration``; ``unlisted`` is one that fails when
+the accounts are listed.
 """
 
 from __future__ import annotations
@@ -183,9 +185,10 @@ class Vendor:
         """Rows of the newest committed sets, as staging takes them: the landed truth."""
         return self.query(
             f"select {columns} from raw_vendor.{resource} r join (select c.*, row_number() over (partition by"
-            f" account, day order by c.run_seq desc) age from raw_vendor.covered c join ops.commits using (run_seq)"
-            f" where resource = '{resource}') c on c.age = 1 and r._account = c.account and r._day is not distinct"
-            f" from c.day and r._run_seq = c.data_run_seq order by 1, 2"
+            f" account, day order by c.run_seq desc) age from raw_vendor.covered c join ops.commits"
+            f" using (run_seq)"
+            f" where resource = '{resource}') c on c.age = 1 and r._account = c.account"
+            f" and r._day is not distinct from c.day and r._run_seq = c.data_run_seq order by 1, 2"
         )
 
 

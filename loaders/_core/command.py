@@ -1,0 +1,119 @@
+"""What ``dlt pipeline run`` does: one source or all configured ones, a table at the end, an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterable
+from datetime import date
+
+from rich.console import Console
+
+from loaders._core import configure, redact, warehouse
+from loaders._core.declare import Clock, Loader, Window
+from loaders._core.dry_run import describe
+from loaders._core.errors import AdstarError, ConfigurationError
+from loaders._core.report import Watch, summary
+from loaders._core.run import Outcome, Result, SourceRun
+
+OK, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
+
+
+class UsageError(AdstarError):
+    """The command was called in a way that has no meaning."""
+
+
+def main(
+    name: str | None,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    dry_run: bool = False,
+    target_name: str | None = None,
+    verbosity: int = 0,
+) -> int:
+    """Run one source or all configured ones; the exit code.
+
+    Args:
+        name: of the source; None for all that are configured.
+        since: with ``until`` a backfill of these account-local days, both inclusive.
+        verbosity: 0 logs warnings, 1 what is being done, 2 everything.
+    """
+    _set_up_logging(verbosity)
+    os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    backfill = Window(since, until) if since and until else None
+    try:
+        clock = _clock()
+        chosen = _chosen(name)
+        if dry_run:
+            return _dry_run(console, chosen, clock, backfill, target_name)
+        target = warehouse.ensure_started(target_name)
+    except AdstarError as error:
+        print(error, file=sys.stderr)
+        return USAGE if isinstance(error, UsageError) else FAILED
+    results = []
+    with Watch(console) as watch:
+        for loader in chosen:
+            try:
+                settings = configure.settings_of(loader)
+            except ConfigurationError as error:
+                results.append(Result(loader.name, "failed", str(error)))
+                continue
+            run = SourceRun(loader, settings, target, clock, backfill=backfill, progress=watch)
+            results.append(run.execute())
+    summary(console, results)
+    return exit_code(result.outcome for result in results)
+
+
+def exit_code(outcomes: Iterable[Outcome]) -> int:
+    """0 if all is well, 1 if a source failed, 3 if one left accounts out."""
+    seen = set(outcomes)
+    return FAILED if "failed" in seen else PARTIAL if "partial" in seen else OK
+
+
+def _clock() -> Clock:
+    try:
+        return Clock.from_environment()
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _chosen(name: str | None) -> list[Loader]:
+    loaders = configure.available()
+    if name is not None and name not in loaders:
+        raise UsageError(f"there is no source {name!r}; there are {', '.join(sorted(loaders))}")
+    asked = [loaders[name]] if name is not None else list(loaders.values())
+    chosen = [loader for loader in asked if configure.is_configured(loader)]
+    if not chosen:
+        raise ConfigurationError("\n".join(map(configure.missing_everything, asked)))
+    return chosen
+
+
+def _dry_run(
+    console: Console, loaders: list[Loader], clock: Clock, backfill: Window | None, target_name: str | None
+) -> int:
+    target = warehouse.resolve(target_name)
+    code = OK
+    for loader in loaders:
+        try:
+            for line in describe(loader, configure.settings_of(loader), target, clock, backfill):
+                console.print(line, markup=False, highlight=False)
+        except AdstarError as error:
+            print(f"{loader.name}: {error}", file=sys.stderr)
+            code = FAILED
+    return code
+
+
+def _set_up_logging(verbosity: int) -> None:
+    """Warnings to stderr, more with -v; never a secret."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("loaders")
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel([logging.WARNING, logging.INFO, logging.DEBUG][min(verbosity, 2)])
+    redact.install()
