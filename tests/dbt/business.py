@@ -22,7 +22,9 @@ def days(count: int) -> list[date]:
     return [FIRST + timedelta(days=number) for number in range(count)]
 
 
-def facebook(read_at: datetime, count: int, *, round_no: int = 1, accounts: tuple[str, ...] = ("111", "222")) -> Sets:
+def facebook(
+    read_at: datetime, count: int, *, round_no: int = 1, accounts: tuple[str, ...] = ("111", "222")
+) -> Sets:
     """What Facebook says in the `round_no`-th reading about the first `count` days."""
     sets: Sets = {
         ("adaccounts", "me", None): [
@@ -55,7 +57,12 @@ def _facebook_entities(account: str, round_no: int) -> Sets:
     stamps = {"created_time": "2026-01-01T08:00:00+0100", "updated_time": "2026-01-02T08:00:00+0100"}
     gone = {"status": "DELETED", "configured_status": "DELETED", "effective_status": "DELETED",
             "created_time": "2026-01-01T08:00:00+0100", "updated_time": "2026-03-02T08:00:00+0100"}  # fmt: skip
-    names = {"11": "Spring" if round_no < 3 else "Spring, renamed", "12": "Brand", "13": "Leads", "14": "Spring"}
+    names = {
+        "11": "Spring" if round_no < 3 else "Spring, renamed",
+        "12": "Brand",
+        "13": "Leads",
+        "14": "Spring",
+    }
     return {
         ("campaigns", account, None): [
             {"id": number, "account_id": account, "name": name, "objective": "OUTCOME_SALES", "daily_budget": "5000",
@@ -122,7 +129,9 @@ def _total(rows: list[dict[str, Any]]) -> dict[str, str]:
     return sums
 
 
-def google(read_at: datetime, count: int, *, round_no: int = 1, customers: tuple[str, ...] = ("901", "902")) -> Sets:
+def google(
+    read_at: datetime, count: int, *, round_no: int = 1, customers: tuple[str, ...] = ("901", "902")
+) -> Sets:
     """What Google says in the `round_no`-th reading about the first `count` days."""
     zones = {"900": ("EUR", "Europe/Berlin"), "901": ("EUR", "Europe/Berlin"), "902": ("INR", "Asia/Kolkata")}
     sets: Sets = {
@@ -189,7 +198,13 @@ def _google_day(number: int, round_no: int) -> dict[str, list[dict[str, Any]]]:
             "metrics__conversions_value": "0", "metrics__all_conversions": conversions,
         }  # fmt: skip
 
-    ad = {"ad_group_ad__ad": {"resourceName": "customers/901/ads/77", "id": "77", "type": "RESPONSIVE_SEARCH_AD"}}
+    ad = {
+        "ad_group_ad__ad": {
+            "resourceName": "customers/901/ads/77",
+            "id": "77",
+            "type": "RESPONSIVE_SEARCH_AD",
+        }
+    }
     word = {"ad_group_criterion__criterion_id": "500",
             "ad_group_criterion__keyword": {"text": "red shoes", "matchType": "EXACT"}}  # fmt: skip
     base, micros = 100 + number, 1_230_000 + 10_000 * number

@@ -84,7 +84,9 @@ class Landing:
             self.insert("ops.commits", [(self.run_seq, source, str(self.run_seq), read_at)])
         return self.run_seq
 
-    def rows(self, source: str, resource: str, account: str, day: date | None, rows: list[dict[str, Any]]) -> None:
+    def rows(
+        self, source: str, resource: str, account: str, day: date | None, rows: list[dict[str, Any]]
+    ) -> None:
         """Append rows to a raw table."""
         with self.connection.cursor() as cursor:
             for number, row in enumerate(rows):

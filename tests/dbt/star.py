@@ -41,7 +41,8 @@ class Star:
             "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
         )
         return {
-            name: self.landing.query(f"select t::text from marts.{name} as t order by 1") for (name,) in tables
+            name: self.landing.query(f"select t::text from marts.{name} as t order by 1")
+            for (name,) in tables
         }
 
     def offenders(self, test: str) -> list[dict[str, Any]]:

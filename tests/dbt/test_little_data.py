@@ -16,7 +16,13 @@ def test_one_source_with_few_fields_and_no_totals(server: EmbeddedWarehouse, tmp
         found.landing.execute(
             *(
                 f"alter table raw_facebook_ads.insights_ad drop column {name}"
-                for name in ("campaign_id", "adset_id", "account_currency", "attribution_setting", "action_values")
+                for name in (
+                    "campaign_id",
+                    "adset_id",
+                    "account_currency",
+                    "attribution_setting",
+                    "action_values",
+                )
             ),
             "drop table raw_facebook_ads.adcreatives",
         )
@@ -41,7 +47,9 @@ def test_one_source_with_few_fields_and_no_totals(server: EmbeddedWarehouse, tmp
             (5819, "1.529999948")
         ]
         assert query("select state from reports.rpt_reconciliation") == [("no_control",)]
-        assert query("select count(*) from marts.fact_ad_performance where campaign_key = -1 and currency_code = 'XXX'") == [(2,)]
+        assert query(
+            "select count(*) from marts.fact_ad_performance where campaign_key = -1 and currency_code = 'XXX'"
+        ) == [(2,)]
         assert query("select conversions::int, campaign_name from reports.rpt_campaign_daily") == [
             (2, "Unknown campaign")
         ]

@@ -5,6 +5,7 @@
         post_hook='analyze {{ this }}',
     )
 }}
+{%- set version = 'cast(version_no as ' ~ type_text() ~ ')' %}
 {%- set attributes = [
     'campaign_name', 'status', 'effective_status', 'objective', 'channel_type', 'channel_sub_type', 'buying_type',
     'bid_strategy', 'currency_code', 'daily_budget', 'lifetime_budget', 'started_at', 'stopped_at'
@@ -149,7 +150,7 @@ dated as (
 select
     case
         when version_no = 1 then {{ surrogate_key(['platform', 'account_id', 'campaign_id']) }}
-        else {{ surrogate_key(['platform', 'account_id', 'campaign_id', 'cast(version_no as ' ~ type_text() ~ ')']) }}
+        else {{ surrogate_key(['platform', 'account_id', 'campaign_id', version]) }}
     end as campaign_key,
     platform,
     account_id,

@@ -90,8 +90,8 @@ from measured
 inner join with_campaigns
     on
         measured.partition_key = with_campaigns.partition_key
-        and with_campaigns.reported_from >= measured.read_at
-        and with_campaigns.reported_from < measured.replaced_at
+        and measured.read_at <= with_campaigns.reported_from
+        and measured.replaced_at > with_campaigns.reported_from
 group by
     measured.platform, measured.partition_key, measured.account_id, measured.date_day, measured.campaign_id,
     with_campaigns.reported_from, with_campaigns.reported_to

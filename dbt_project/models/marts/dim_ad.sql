@@ -51,6 +51,18 @@ newest as (
     where ad_id is not null
 ),
 
+creatives as (
+    select
+        account_id,
+        creative_id,
+        max(creative_name) as creative_name,
+        max(title) as title,
+        max(body) as body
+    from {{ ref('stg_facebook_ads__creatives') }}
+    where is_current
+    group by account_id, creative_id
+),
+
 known as (
     select
         newest.*,
@@ -58,17 +70,7 @@ known as (
         creatives.title as creative_title,
         creatives.body as creative_body
     from newest
-    left join (
-        select
-            account_id,
-            creative_id,
-            max(creative_name) as creative_name,
-            max(title) as title,
-            max(body) as body
-        from {{ ref('stg_facebook_ads__creatives') }}
-        where is_current
-        group by account_id, creative_id
-    ) as creatives
+    left join creatives
         on
             newest.platform = 'facebook_ads'
             and newest.account_id = creatives.account_id

@@ -31,7 +31,11 @@ referenced as (
         conversion_action_id
     from {{ ref('fact_ad_conversion') }}
     where conversion_action_id is not null
-    group by 1, 2, 3, 4
+    group by
+        conversion_action_key,
+        platform,
+        case when platform = 'google_ads' then account_id end,
+        conversion_action_id
 ),
 
 named as (

@@ -45,10 +45,18 @@ first_readings as (
         account_id,
         min(read_at) as first_read_at
     from (
-        select platform, account_id, read_at from {{ ref('stg_facebook_ads__sets') }}
+        select
+            platform,
+            account_id,
+            read_at
+        from {{ ref('stg_facebook_ads__sets') }}
         where version_no = 1 and date_day is not null
         union all
-        select platform, account_id, read_at from {{ ref('stg_google_ads__sets') }}
+        select
+            platform,
+            account_id,
+            read_at
+        from {{ ref('stg_google_ads__sets') }}
         where version_no = 1 and date_day is not null
     ) as first_versions
     group by platform, account_id

@@ -18,6 +18,11 @@ with held as (
     group by account_id, date_day
     {{ 'union all' if not loop.last }}
     {%- endfor %}
+),
+
+sets as (
+    select * from {{ ref('stg_google_ads__sets') }}
+    where is_current and resource in ('keyword_view_day', 'search_term_view_day')
 )
 
 select
@@ -28,12 +33,7 @@ select
     held.fact_rows,
     sets.total_spend,
     held.spend
-from (
-    select * from {{ ref('stg_google_ads__sets') }}
-    where
-        is_current
-        and resource in ('{{ facts.keys() | join("', '") }}')
-) as sets
+from sets
 full outer join held
     on
         sets.resource = held.resource

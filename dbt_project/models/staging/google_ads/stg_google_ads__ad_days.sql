@@ -1,1 +1,2 @@
-select * from {{ ref('stg_google_ads__ad_days_as_reported') }} where is_current
+select * from {{ ref('stg_google_ads__ad_days_as_reported') }}
+where is_current
