@@ -65,6 +65,7 @@ def lint() -> int:
         "DBT_LOG_PATH": str(LINT / "logs"),
     }
     warehouse = EmbeddedWarehouse()
+    warehouse.stop()  # one that a killed lint has left
     target = ensure_started()
     os.environ["PGPASSFILE"] = str(warehouse.pgpass_file)
     try:
