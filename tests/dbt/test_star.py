@@ -229,7 +229,7 @@ def test_damage_turns_the_build_red_and_is_named(built: Star, restated: Dump) ->
 
 def test_every_unit_test_passes(built: Star, first: Dump) -> None:
     statuses = built.dbt("test", "--select", "test_type:unit")
-    assert set(statuses.values()) == {"pass"}
+    assert set(statuses.values()) <= {"pass", "success"}  # hooks are told too
     assert len(statuses) >= 27
 
 

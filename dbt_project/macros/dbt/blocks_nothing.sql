@@ -1,6 +1,5 @@
-{#- At the top of a test: it runs once the star is built, whatever it looks at. A failing test makes dbt skip all that
-    comes after what it tests, which would leave today's facts beside yesterday's dimensions, and other offenders
-    unnamed. -#}
+{#- At the top of a test. A failing test makes dbt skip all that comes after everything it looks at: that would leave
+    today's facts beside yesterday's dimensions, and other offenders unnamed. Nothing comes after a report. -#}
 {% macro blocks_nothing() -%}
-    -- depends_on: {{ ref('rpt_reconciliation') }}
+    -- depends_on: {{ ref('rpt_restatements') }}
 {%- endmacro %}

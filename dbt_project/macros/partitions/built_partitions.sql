@@ -1,5 +1,6 @@
-{#- The table that remembers in which state each fact last built each partition. Written in the fact's own
-    transaction, so it can't be ahead of it or behind it; without it every partition counts as changed. -#}
+{#- The table that remembers in which state each fact last built each partition, and whether the tests of the fact's
+    grain and keys have passed since. Written in the fact's own transaction, so it can't be ahead of it or behind it;
+    without it every partition counts as changed. -#}
 {% macro built_partitions() -%}
     {{ return(api.Relation.create(
         database=target.database,

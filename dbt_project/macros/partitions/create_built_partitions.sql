@@ -9,6 +9,7 @@
         partition_key bigint,
         account_key bigint,
         date_day date,
-        state varchar(32)
+        state varchar(32),
+        is_verified boolean
     )
 {%- endmacro %}

@@ -1,8 +1,32 @@
-{#- Post-hook of the incremental facts: remembers the states they were just built from. -#}
+{#- Post-hook of the incremental facts: remembers the states they were just built from. What was rebuilt is to be
+    verified again. -#}
 {% macro remember_partitions() -%}
     {%- set built = built_partitions() -%}
-    delete from {{ built }} where fact_name = '{{ this.identifier }}';
+    {%- set fact = this.identifier -%}
+    delete from {{ built }}
+    where
+        fact_name = '{{ fact }}'
+        {%- if is_incremental() %}
+        and not exists (
+            select 1
+            from {{ ref('int_account_days__read') }} as now_read
+            where
+                now_read.partition_key = built_partitions.partition_key
+                and now_read.{{ fact }}_state = built_partitions.state
+        )
+        {%- endif %};
     insert into {{ built }}
-    select '{{ this.identifier }}', partition_key, account_key, date_day, {{ this.identifier }}_state
-    from {{ ref('int_account_days__read') }}
+    select
+        '{{ fact }}',
+        now_read.partition_key,
+        now_read.account_key,
+        now_read.date_day,
+        now_read.{{ fact }}_state,
+        false
+    from {{ ref('int_account_days__read') }} as now_read
+    left join {{ built }} as built
+        on
+            built.fact_name = '{{ fact }}'
+            and now_read.partition_key = built.partition_key
+    where built.partition_key is null
 {%- endmacro %}

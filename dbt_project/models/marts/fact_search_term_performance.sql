@@ -3,7 +3,7 @@
         materialized='incremental',
         incremental_strategy='rebuilt_partitions',
         on_schema_change='fail',
-        indexes=[{'columns': ['account_key', 'date_day']}],
+        indexes=[{'columns': ['date_day', 'account_key']}],
         dist='account_key',
         sort=['date_day', 'account_key'],
         pre_hook='{{ favour_workers() }}',

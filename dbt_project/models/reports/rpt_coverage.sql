@@ -75,7 +75,11 @@ accounts as (
         accounts.platform,
         accounts.account_id,
         platforms.reports,
-        platforms.last_day,
+        -- West of the others an account's own day may not have begun.
+        least(
+            platforms.last_day,
+            {{ local_date('platforms.last_read_at', 'accounts.settling_time_zone') }}
+        ) as last_day,
         platforms.last_read_at as platform_read_at,
         coalesce(
             account_spans.first_day,
@@ -111,7 +115,10 @@ accounts as (
             and accounts.account_id = first_readings.account_id
     left join platform_starts
         on accounts.platform = platform_starts.platform
-    where not accounts.is_manager
+    where
+        not accounts.is_manager
+        -- Google lists customers it no longer answers for.
+        and not (account_spans.account_id is null and coalesce(accounts.status in ('CANCELED', 'CLOSED'), false))
 )
 
 select

@@ -1,5 +1,6 @@
 -- rpt_campaign_daily has every conversion that conversion_definitions names, once: also of days without delivery, and
 -- no other of the overlapping action types.
+{{ config(tags=['unverified_only']) }}
 {{ blocks_nothing() }}
 with facts as (
     select
@@ -12,7 +13,9 @@ with facts as (
         on
             facts.platform = definitions.platform
             and facts.attribution_window = definitions.attribution_window
-    where definitions.conversion_action_id in (facts.conversion_action_id, '*')
+    where
+        definitions.conversion_action_id in (facts.conversion_action_id, '*')
+        and {{ in_unverified_days('facts.date_day', 'fact_ad_conversion') }}
     group by facts.platform, facts.account_id, facts.date_day
 ),
 
@@ -23,6 +26,7 @@ reports as (
         date_day,
         sum(conversions) as conversions
     from {{ ref('rpt_campaign_daily') }}
+    where {{ in_unverified_days('date_day', 'fact_ad_conversion') }}
     group by platform, account_id, date_day
 )
 

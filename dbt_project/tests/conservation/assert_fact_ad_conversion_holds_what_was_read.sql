@@ -1,5 +1,6 @@
 -- Of every account's day the fact holds each action Meta listed and each conversion Google credited, whether
 -- anything was delivered that day or not.
+{{ config(tags=['unverified_only']) }}
 {{ blocks_nothing() }}
 with listed as (
     select
@@ -9,6 +10,7 @@ with listed as (
         -- An element names its type once; counting the names costs a tenth of parsing the lists again.
         sum({{ occurrences('"action_type"', 'actions') }}) as figures
     from {{ ref('stg_facebook_ads__ad_days') }}
+    where {{ in_unverified_days('date_day', 'fact_ad_conversion') }}
     group by account_id, date_day
     union all
     select
@@ -17,6 +19,7 @@ with listed as (
         date_day,
         sum(conversions) as figures
     from {{ ref('stg_google_ads__campaign_conversion_days') }}
+    where {{ in_unverified_days('date_day', 'fact_ad_conversion') }}
     group by account_id, date_day
 ),
 
@@ -33,7 +36,9 @@ held as (
             end
         ) as figures
     from {{ ref('fact_ad_conversion') }}
-    where attribution_window = 'default'
+    where
+        attribution_window = 'default'
+        and {{ in_unverified_days('date_day', 'fact_ad_conversion') }}
     group by platform, account_id, date_day
 )
 

@@ -1,4 +1,5 @@
 -- One row for each ad (or campaign), day, action and attribution window.
+{{ config(tags=['unverified_only']) }}
 {{ blocks_nothing() }}
 select
     account_key,
@@ -9,6 +10,10 @@ select
     attribution_window,
     count(*) as fact_rows
 from {{ ref('fact_ad_conversion') }}
+-- All windows of an action come from one element of Meta's list: if one is there twice, `default` is.
+where
+    attribution_window = 'default'
+    and {{ in_unverified_days('date_day', 'fact_ad_conversion') }}
 group by
     account_key,
     date_day,

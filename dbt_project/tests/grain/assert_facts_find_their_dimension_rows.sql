@@ -1,4 +1,5 @@
 -- Every key of every fact has its row in the dimension, so that a join loses nothing.
+{{ config(tags=['unverified_only']) }}
 {{ blocks_nothing() }}
 {%- set facts = {
     'fact_ad_performance': ['account', 'campaign', 'ad_group', 'ad'],
@@ -25,6 +26,11 @@ from (
         min(date_day) as first_day,
         max(date_day) as last_day
     from {{ ref(fact) }}
+    where
+        {{ in_unverified_days('date_day', fact) }}
+        {%- if fact == 'fact_ad_conversion' %}
+        and attribution_window = 'default'
+        {%- endif %}
     group by platform, account_id, {{ dimensions | join('_key, ') }}_key
 ) as facts
 {%- for dimension in dimensions %}

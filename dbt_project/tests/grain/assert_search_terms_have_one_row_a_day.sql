@@ -1,4 +1,5 @@
 -- One row for each search term, match type, keyword, ad group and day.
+{{ config(tags=['unverified_only']) }}
 {{ blocks_nothing() }}
 select
     account_id,
@@ -10,6 +11,7 @@ select
     keyword_text,
     count(*) as fact_rows
 from {{ ref('fact_search_term_performance') }}
+where {{ in_unverified_days('date_day', 'fact_search_term_performance') }}
 group by
     account_id,
     date_day,
