@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -64,16 +65,19 @@ def cent_changed(chain: Chain, account: Account, day: date) -> None:
 def ads_withheld(chain: Chain, account: Account, day: date) -> None:
     """From the next run on, the platform leaves out all ads of a campaign."""
     campaign = next(found for *place, found in unexcused(chain) if place == [account, day])
-    chain.simulator.fault(
-        "withhold_ads", platform=account.platform, account=account.id, campaign=campaign, day=day.isoformat()
-    )
+    also(chain, "withhold_ads", account, campaign=campaign, day=day.isoformat())
 
 
 def nothing_told(chain: Chain, account: Account, day: date) -> None:
     """From the next run on, success with zero rows, where the platform's own total says otherwise."""
-    chain.simulator.fault(
-        "empty_success", platform=account.platform, account=account.id, resource=EMPTIED[account.platform]
-    )
+    also(chain, "empty_success", account, resource=EMPTIED[account.platform])
+
+
+def also(chain: Chain, fault: str, account: Account, **options: Any) -> None:
+    """Switch a fault on for one more account."""
+    faults = chain.simulator.state.faults
+    rule = {"platform": account.platform, "account": account.id, **options}
+    faults.set(fault, [*faults.active().get(fault, []), rule])
 
 
 def unexcused(chain: Chain) -> Iterator[tuple[Account, date, str]]:
