@@ -20,7 +20,17 @@ from loaders._core.warehouse import Target
 from tests.conftest import ROOT
 from tests.loaders.vendor import Vendor
 
-QUICK = ["read.file_written", "load.file_committed", "commit.inside"]
+QUICK = [("read.file_written", False), ("load.file_committed", True), ("commit.inside", False)]
+KILLS = [
+    pytest.param(
+        point,
+        wiped,
+        id=f"{point} {'wiped' if wiped else 'kept'}",
+        marks=[] if (point, wiped) in QUICK else [pytest.mark.full],
+    )
+    for point in POINTS
+    for wiped in (False, True)
+]
 
 
 def days(value: str) -> dict[str, list[dict[str, str]]]:
@@ -60,13 +70,8 @@ def expected(vendor: Vendor) -> list[tuple]:
     )
 
 
-@pytest.mark.parametrize("wiped", [False, True], ids=["kept", "wiped"])
-@pytest.mark.parametrize(
-    "point", [pytest.param(p, marks=[] if p in QUICK else [pytest.mark.full]) for p in POINTS]
-)
+@pytest.mark.parametrize(("point", "wiped"), KILLS)
 def test_killed_at_any_point_the_next_plain_run_is_right(vendor: Vendor, point: str, wiped: bool) -> None:
-    if wiped and point != "load.file_committed" and point in QUICK:
-        pytest.skip("the full suite wipes at every point")
     vendor.data["accounts"] = [{"id": "1"}, {"id": "2"}]
     vendor.data["days"] = {"1": days("1"), "2": days("1")}
     assert finish(start(vendor))[0] == 0
