@@ -68,7 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="adstar-bench-") as state:
         os.chmod(state, 0o755)  # noqa: S103  the server runs as another user when we are root
         os.environ.update(
-            ADSTAR_STATE=state, ADSTAR_PORT=str(free_port()), DBT_TARGET_PATH=f"{state}/target",
+            ADSTAR_STATE=state,
+            ADSTAR_PORT=str(free_port()),
+            DBT_TARGET_PATH=f"{state}/target",
             ADSTAR_NOW=f"{LAST_DAY + timedelta(days=3)}T00:00:00+00:00",
         )
         try:

@@ -34,7 +34,7 @@ def record(ad: str) -> dict[str, object]:
         "account_currency": "EUR",
         "account_name": "Bench – 🛒",
         "campaign_id": "6074690353270",
-        "campaign_name": "Prospecting \\ \"spring\"",
+        "campaign_name": 'Prospecting \\ "spring"',
         "adset_id": "6034803786708",
         "adset_name": "",
         "ad_id": ad,
@@ -89,7 +89,11 @@ def bodies(rows: int) -> Iterator[bytes]:
 def application(rows: int) -> Starlette:
     """The server: one report run of `rows` ad rows, campaign and account rows that add up to it."""
     pages = rows // PAGE_ROWS
-    sums = {"impressions": str(5812 * rows), "clicks": str(42 * rows), "spend": f"{rows * 1630 // 100}.{rows * 1630 % 100:02}"}
+    sums = {
+        "impressions": str(5812 * rows),
+        "clicks": str(42 * rows),
+        "spend": f"{rows * 1630 // 100}.{rows * 1630 % 100:02}",
+    }
     total = {"account_id": ACCOUNT, "account_currency": "EUR", "date_start": DAY, "date_stop": DAY, **sums}
 
     async def answer(request: Request) -> Response:
@@ -101,12 +105,25 @@ def application(rows: int) -> Starlette:
         if path in ("1", "2"):
             return _json({"id": path, "async_status": "Job Completed", "async_percent_completion": 100})
         if path == "1/insights":
-            return Response(body(int(request.query_params.get("after", 0)), pages, base), media_type="application/json")
+            return Response(
+                body(int(request.query_params.get("after", 0)), pages, base), media_type="application/json"
+            )
         if path == "2/insights":
             return _json({"data": [{**total, "campaign_id": "6074690353270"}]})
         if path == "me/adaccounts":
-            return _json({"data": [{"id": f"act_{ACCOUNT}", "account_id": ACCOUNT, "name": "Bench", "currency": "EUR",
-                                    "timezone_name": "UTC"}]})
+            return _json(
+                {
+                    "data": [
+                        {
+                            "id": f"act_{ACCOUNT}",
+                            "account_id": ACCOUNT,
+                            "name": "Bench",
+                            "currency": "EUR",
+                            "timezone_name": "UTC",
+                        }
+                    ]
+                }
+            )
         if path.endswith("/insights"):
             return _json({"data": [total]})
         return _json({"data": []})
@@ -119,4 +136,10 @@ def _json(content: object) -> Response:
 
 
 if __name__ == "__main__":
-    uvicorn.run(application(int(sys.argv[1])), host="127.0.0.1", port=int(sys.argv[2]), log_level="error", access_log=False)
+    uvicorn.run(
+        application(int(sys.argv[1])),
+        host="127.0.0.1",
+        port=int(sys.argv[2]),
+        log_level="error",
+        access_log=False,
+    )

@@ -135,9 +135,7 @@ class RawYear:
                            json_build_object({pairs})::text, %(load)s
                     from raw_facebook_ads.{resource} where _run_seq = %(seq)s group by _day"""
             )
-        statements.append(
-            "insert into ops.commits values (%(seq)s, 'facebook_ads', %(load)s, %(read_at)s)"
-        )
+        statements.append("insert into ops.commits values (%(seq)s, 'facebook_ads', %(load)s, %(read_at)s)")
         self._execute(*statements, parameters=parameters)
 
     def _execute(self, *statements: str, parameters: dict[str, object] | None = None) -> None:
