@@ -1,9 +1,9 @@
 """A few days of two advertisers, small enough to check by hand, with every trap the star must not fall into.
 
-Facebook 111 (EUR, Berlin) and 222 (JPY, Tokyo) have the same name. Campaign 11 has two ads, 12 a deleted ad whose
-figures only the campaign has, 13 a purchase on days without delivery, 14 differs from its ad by a rounded cent.
-Google 901 (EUR, Berlin) and 902 (INR, Kolkata) lie below manager 900. Campaign 31 has ad 77 and criterion 500 in two ad
-groups, 32 is Performance Max, 33 (removed and never listed) has only conversions.
+Facebook 111 (EUR, Berlin) and 222 (JPY, Tokyo) have the same name. Campaign 11 has two ads, 12 a deleted ad
+whose figures only the campaign has, 13 a purchase on days without delivery, 14 differs from its ad by a
+rounded cent. Google 901 (EUR, Berlin) and 902 (INR, Kolkata) lie below manager 900. Campaign 31 has ad 77 and
+criterion 500 in two ad groups, 32 is Performance Max, 33 (removed and never listed) has only conversions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def facebook(
                 "id": f"act_{account}", "account_id": account, "name": "Shop", "account_status": 1,
                 "currency": "EUR" if account == "111" else "JPY",
                 "timezone_name": "Europe/Berlin" if account == "111" else "Asia/Tokyo",
-                "amount_spent": str(1000 * round_no), "business": {"id": "5", "name": "Shops \N{SHOPPING TROLLEY}"},
+                "amount_spent": str(1000 * round_no), "business": {"id": "5",
+                "name": "Shops \N{SHOPPING TROLLEY}"},
             }
             for account in accounts
         ]
@@ -56,7 +57,8 @@ def _facebook_entities(account: str, round_no: int) -> Sets:
     status = {"status": "ACTIVE", "configured_status": "ACTIVE", "effective_status": "ACTIVE"}
     stamps = {"created_time": "2026-01-01T08:00:00+0100", "updated_time": "2026-01-02T08:00:00+0100"}
     gone = {"status": "DELETED", "configured_status": "DELETED", "effective_status": "DELETED",
-            "created_time": "2026-01-01T08:00:00+0100", "updated_time": "2026-03-02T08:00:00+0100"}  # fmt: skip
+            "created_time": "2026-01-01T08:00:00+0100",
+            "updated_time": "2026-03-02T08:00:00+0100"}  # fmt: skip
     names = {
         "11": "Spring" if round_no < 3 else "Spring, renamed",
         "12": "Brand",
@@ -65,21 +67,25 @@ def _facebook_entities(account: str, round_no: int) -> Sets:
     }
     return {
         ("campaigns", account, None): [
-            {"id": number, "account_id": account, "name": name, "objective": "OUTCOME_SALES", "daily_budget": "5000",
+            {"id": number, "account_id": account, "name": name, "objective": "OUTCOME_SALES",
+             "daily_budget": "5000",
              "budget_remaining": str(100 * round_no), **status, **stamps}
             for number, name in names.items()
         ],
         ("adsets", account, None): [
-            {"id": f"{campaign}1", "account_id": account, "campaign_id": campaign, "name": "Everyone", "bid_amount": 120,
+            {"id": f"{campaign}1", "account_id": account, "campaign_id": campaign, "name": "Everyone",
+             "bid_amount": 120,
              **status, **stamps}
             for campaign in names
         ],
         ("ads", account, None): [
-            {"id": ad, "account_id": account, "campaign_id": ad[:2], "adset_id": f"{ad[:2]}1", "name": f"Ad {ad}",
+            {"id": ad, "account_id": account, "campaign_id": ad[:2], "adset_id": f"{ad[:2]}1",
+             "name": f"Ad {ad}",
              "creative": {"id": "9"}, **status, **stamps, **(gone if ad == "1202" else {})}
             for ad in ("1101", "1102", "1201", "1202", "1301", "1401")
         ],
-        ("adcreatives", account, None): [{"id": "9", "account_id": account, "name": "Picture", "title": "Buy"}],
+        ("adcreatives", account, None): [{"id": "9", "account_id": account, "name": "Picture",
+        "title": "Buy"}],
     }  # fmt: skip
 
 
@@ -139,7 +145,8 @@ def google(
             {
                 "customer_client__id": customer, "customer_client__descriptive_name": f"Customer {customer}",
                 "customer_client__currency_code": zones[customer][0], "customer_client__status": "ENABLED",
-                "customer_client__time_zone": zones[customer][1], "customer_client__level": str(int(customer != "900")),
+                "customer_client__time_zone": zones[customer][1],
+                "customer_client__level": str(int(customer != "900")),
                 "customer_client__manager": customer == "900", "customer_client__hidden": False,
             }
             for customer in ("900", *customers)
@@ -162,19 +169,23 @@ def _google_entities(round_no: int) -> dict[str, list[dict[str, Any]]]:
     return {
         "campaign": [
             {"campaign__id": "31", "campaign__name": "Search", "campaign__status": "ENABLED",
-             "campaign__advertising_channel_type": "SEARCH", "campaign__start_date_time": "2026-01-01 00:00:00",
+             "campaign__advertising_channel_type": "SEARCH",
+             "campaign__start_date_time": "2026-01-01 00:00:00",
              "campaign_budget__id": "7", "campaign_budget__amount_micros": "25000000"},
             {"campaign__id": "32", "campaign__name": "Everything", "campaign__status": "ENABLED",
-             "campaign__advertising_channel_type": "PERFORMANCE_MAX", "campaign_budget__amount_micros": "9990000"},
+             "campaign__advertising_channel_type": "PERFORMANCE_MAX",
+             "campaign_budget__amount_micros": "9990000"},
         ],
         "ad_group": [
-            {**each, "ad_group__name": "Shoes", "ad_group__status": "ENABLED", "ad_group__type": "SEARCH_STANDARD",
+            {**each, "ad_group__name": "Shoes", "ad_group__status": "ENABLED",
+             "ad_group__type": "SEARCH_STANDARD",
              "ad_group__cpc_bid_micros": "150000"}
             for each in in_31
         ],
         "ad_group_ad": [
             {**each, "ad_group_ad__status": "ENABLED",
-             "ad_group_ad__ad": {"resourceName": "customers/901/ads/77", "id": "77", "type": "RESPONSIVE_SEARCH_AD"}}
+             "ad_group_ad__ad": {"resourceName": "customers/901/ads/77", "id": "77",
+             "type": "RESPONSIVE_SEARCH_AD"}}
             for each in in_31
         ],
         "ad_group_criterion": [
@@ -184,8 +195,10 @@ def _google_entities(round_no: int) -> dict[str, list[dict[str, Any]]]:
             for each in in_31
         ],
         "conversion_action": [
-            {"conversion_action__id": "61", "conversion_action__name": "Purchase", "conversion_action__category": "PURCHASE",
-             "conversion_action__status": "ENABLED", "conversion_action__click_through_lookback_window_days": 90 - round_no}
+            {"conversion_action__id": "61", "conversion_action__name": "Purchase",
+             "conversion_action__category": "PURCHASE",
+             "conversion_action__status": "ENABLED",
+             "conversion_action__click_through_lookback_window_days": 90 - round_no}
         ],
     }  # fmt: skip
 
@@ -217,7 +230,8 @@ def _google_day(number: int, round_no: int) -> dict[str, list[dict[str, Any]]]:
     credit = {"metrics__conversions": f"{round_no}.25", "metrics__all_conversions": f"{round_no}.75",
               "metrics__conversions_value": "99.9",
               "segments__conversion_action": "customers/901/conversionActions/61",
-              "segments__conversion_action_name": "Purchase", "segments__conversion_action_category": "PURCHASE"}  # fmt: skip
+              "segments__conversion_action_name": "Purchase",
+              "segments__conversion_action_category": "PURCHASE"}  # fmt: skip
     return {
         "ad_group_ad_day": first,
         "campaign_day": [
@@ -226,12 +240,14 @@ def _google_day(number: int, round_no: int) -> dict[str, list[dict[str, Any]]]:
         ],
         "campaign_conversion_day": [{"campaign__id": campaign, **credit} for campaign in ("31", "32", "33")],
         "keyword_view_day": [
-            {"campaign__id": "31", "ad_group__id": group, **word, **metrics(base, 4, micros)} for group in ("41", "42")
+            {"campaign__id": "31", "ad_group__id": group, **word, **metrics(base, 4,
+             micros)} for group in ("41", "42")
         ],
         "search_term_view_day": [
             {"campaign__id": "31", "ad_group__id": "41", "search_term_view__search_term": term,
              "search_term_view__status": "ADDED", "segments__search_term_match_type": match,
-             "segments__keyword": {"info": {"text": "red shoes", "matchType": "EXACT"}}, **metrics(10, 1, 100_000)}
+             "segments__keyword": {"info": {"text": "red shoes", "matchType": "EXACT"}}, **metrics(10, 1,
+             100_000)}
             for term in ("red shoes", "scarlet shoes") for match in ("EXACT", "NEAR_EXACT")
         ],
         "customer_day": [metrics(*every)],

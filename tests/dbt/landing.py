@@ -21,14 +21,14 @@ Row = Mapping[str, Any]
 LOADERS = {loader.name: loader for loader in (FACEBOOK, GOOGLE)}
 SYSTEM = "_run_seq bigint, _row_no bigint, _account text, _day date, _dlt_load_id text"
 COVERED = (
-    "resource text, account text, day date, run_seq bigint, data_run_seq bigint, read_at timestamptz, rows bigint,"
-    " rows_hash text, totals text, _dlt_load_id text"
+    "resource text, account text, day date, run_seq bigint, data_run_seq bigint, read_at timestamptz,"
+    " rows bigint, rows_hash text, totals text, _dlt_load_id text"
 )
 
 
 @dataclass
 class Landing:
-    """The raw layer of one database, to be filled run by run. `connection` is psycopg2's, in autocommit mode."""
+    """The raw layer of one database, filled run by run. `connection` is psycopg2's, in autocommit mode."""
 
     connection: Any
     run_seq: int = 0

@@ -5,6 +5,7 @@ One story in one database, told in order, because a dbt command costs seconds.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -50,8 +51,11 @@ def first(built: Star) -> Dump:
 
 @pytest.fixture(scope="module")
 def restated(built: Star, first: Dump) -> Dump:
-    """The marts after the next day's incremental build: restated days, a vanished row, a rename, a set without rows,
-    a file that was loaded twice, a run that never committed."""
+    """The marts after the next day's incremental build.
+
+    Restated days, a vanished row, a rename, a set without rows, a file that was loaded twice, and a run that
+    never committed.
+    """
     kept = set(built.landing.query("select ctid, xmin, date_day from marts.fact_ad_performance"))
     second = business.facebook(morning(4), 4, round_no=2)
     second["insights_ad", "222", date(2026, 3, 3)] = []
@@ -60,7 +64,8 @@ def restated(built: Star, first: Dump) -> Dump:
     built.landing.land("facebook_ads", morning(4), second)
     built.landing.land("google_ads", morning(4), business.google(morning(4), 4, round_no=2))
     built.landing.execute(
-        "insert into raw_facebook_ads.insights_ad select * from raw_facebook_ads.insights_ad where _run_seq = 3",
+        "insert into raw_facebook_ads.insights_ad"
+        " select * from raw_facebook_ads.insights_ad where _run_seq = 3",
         "insert into raw_facebook_ads.covered select * from raw_facebook_ads.covered where run_seq = 3",
     )
     built.landing.land(
@@ -182,8 +187,6 @@ def test_a_full_refresh_makes_the_identical_star(built: Star, restated: Dump) ->
 
 def test_keys_are_what_redshift_would_make_of_them(built: Star, first: Dump) -> None:
     """strtol(left(md5(text), 15), 16), on the parts with their lengths before them."""
-    import hashlib
-
     digest = hashlib.md5(b"12:facebook_ads3:111", usedforsecurity=False).hexdigest()
     assert one(built, "select account_key from marts.dim_account where account_id = '111'") == int(
         digest[:15], 16
@@ -197,6 +200,7 @@ def test_damage_turns_the_build_red_and_is_named(built: Star, restated: Dump) ->
         return where.format(account, day, table, f"where _account = '{account}' and _day = '{day}'")
 
     ads, google_ads = "raw_facebook_ads.insights_ad", "raw_google_ads.ad_group_ad_day"
+    last = f"where _run_seq = (select max(_run_seq) from {ads})"
     withheld = business.facebook(morning(6), 4, round_no=2)
     key = ("insights_ad", "111", date(2026, 3, 3))
     withheld[key] = [row for row in withheld[key] if row["campaign_id"] != "11"]
@@ -209,8 +213,8 @@ def test_damage_turns_the_build_red_and_is_named(built: Star, restated: Dump) ->
         f"update {google_ads} set _row_no = 9 where ctid = (select max(ctid) from {google_ads}"
         f" {newest(google_ads, '902', '2026-03-01')} and _row_no = 0)",
         f"alter table {ads} add column brand_new text",
-        f"update {ads} set brand_new = 'x', inline_link_clicks = null where _run_seq = (select max(_run_seq) from {ads})",
-        f"update {ads} set reach = '[1]' where _run_seq = (select max(_run_seq) from {ads}) and ad_id = '1401'",
+        f"update {ads} set brand_new = 'x', inline_link_clicks = null {last}",
+        f"update {ads} set reach = '[1]' {last} and ad_id = '1401'",
     )
     statuses = built.dbt("build", code=1)
     red = {name for name, status in statuses.items() if status == "fail"}

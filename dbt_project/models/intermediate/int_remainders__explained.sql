@@ -1,10 +1,7 @@
 -- One pass, each input named once: a CTE that is read twice would keep filters on the partition from reaching raw.
 with measured as (
     select
-        platform,
         partition_key,
-        account_id,
-        date_day,
         campaign_id,
         currency_code,
         impressions as campaign_impressions,
@@ -22,10 +19,7 @@ with measured as (
     from {{ ref('int_campaign_days__unioned') }}
     union all
     select
-        ad_days.platform,
         ad_days.partition_key,
-        ad_days.account_id,
-        ad_days.date_day,
         ad_days.campaign_id,
         ad_days.currency_code,
         0 as campaign_impressions,
@@ -51,10 +45,7 @@ with measured as (
 
 campaign_days as (
     select
-        platform,
         partition_key,
-        account_id,
-        date_day,
         campaign_id,
         max(currency_code) as currency_code,
         sum(campaign_impressions) as campaign_impressions,
@@ -70,7 +61,7 @@ campaign_days as (
         max(run_seq) as run_seq,
         max(read_at) as read_at
     from measured
-    group by platform, partition_key, account_id, date_day, campaign_id
+    group by partition_key, campaign_id
 ),
 
 summed as (
@@ -87,10 +78,10 @@ summed as (
 
 remainders as (
     select
-        summed.platform,
+        days.platform,
         summed.partition_key,
-        summed.account_id,
-        summed.date_day,
+        days.account_id,
+        days.date_day,
         summed.campaign_id,
         coalesce(summed.currency_code, days.currency_code) as currency_code,
         summed.ad_rows,

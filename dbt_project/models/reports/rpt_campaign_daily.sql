@@ -34,11 +34,14 @@ converted as (
         sum(coalesce(facts.conversion_value, 0)) as conversion_value,
         min(case when facts.is_settled then 1 else 0 end) as settled
     from {{ ref('fact_ad_conversion') }} as facts
+    inner join {{ ref('dim_conversion_action') }} as actions
+        on
+            facts.conversion_action_key = actions.conversion_action_key
+            and actions.is_conversion
     inner join {{ ref('conversion_definitions') }} as definitions
         on
             facts.platform = definitions.platform
             and facts.attribution_window = definitions.attribution_window
-            and definitions.conversion_action_id in (facts.conversion_action_id, '*')
     group by
         facts.platform, facts.account_key, facts.account_id, facts.campaign_key, facts.campaign_id, facts.date_day,
         facts.currency_code
