@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import field, replace
 from datetime import date
 from typing import Any
@@ -23,6 +23,7 @@ from loaders._core.declare import Account, Clock, Loader, Resource, Settings, Wi
 from loaders._core.http import Reply, Rule, as_json, decode, first_match
 from loaders._core.pages import Api, Jobs, Listing, in_parts, listed
 from loaders._core.redact import secret
+from loaders._core.stream import Documents, whole
 
 CAMPAIGN = ["ACTIVE", "PAUSED", "DELETED", "ARCHIVED", "IN_PROCESS", "WITH_ISSUES"]  # effective_status
 ADSET = [*CAMPAIGN, "CAMPAIGN_PAUSED"]
@@ -105,7 +106,7 @@ def connect(settings: FacebookAdsSettings, clock: Clock) -> Api:
 def accounts(api: Api) -> list[Account]:
     """The accounts asked for, or all that the token sees; a refused one comes with its error."""
     asked, query, refused = api.settings.account_ids, {"fields": ADACCOUNTS}, []
-    api.listed = [] if asked else list(PAGES.pages(api.http, "me/adaccounts", query | {"limit": "100"}))
+    api.listed = [] if asked else whole(PAGES.pages(api.http, "me/adaccounts", query | {"limit": "100"}))
     for each in (str(each).removeprefix("act_") for each in asked):
         try:
             api.listed.append(b'{"data":[%s]}' % api.http.fetch("GET", f"act_{each}", params=query))
@@ -122,7 +123,7 @@ def entities(name: str, fields: str, statuses: Sequence[str] = ()) -> Resource:
     """An edge of the account, read in every status."""
     query = {"fields": fields} | ({"effective_status": as_json(statuses)} if statuses else {})
 
-    def read(api: Api, account: Account, window: None, limit: int) -> Iterator[bytes]:
+    def read(api: Api, account: Account, window: None, limit: int) -> Documents:
         return PAGES.pages(api.http, f"act_{account.id}/{name}", query | {"limit": str(limit)})
 
     return Resource(name, in_parts(read, 200), ("data",), columns=tuple(fields.split(",")))
@@ -137,7 +138,7 @@ def insights(level: str, ids: str = "", statuses: Sequence[str] = (), control: s
         among = {"field": f"{level}.effective_status", "operator": "IN", "value": statuses}
         query["filtering"] = as_json([among])
 
-    def read(api: Api, account: Account, window: Window, limit: int) -> Iterator[bytes]:
+    def read(api: Api, account: Account, window: Window, limit: int) -> Documents:
         path, paging = f"act_{account.id}/insights", {"limit": str(limit)}
         order = query | {"time_range": as_json({"since": window.since, "until": window.until})}
         if control:

@@ -24,6 +24,7 @@ from loaders._core.http import Reply, Rule, anywhere, decode, first_match
 from loaders._core.oauth import RefreshToken
 from loaders._core.pages import Api, in_parts, listed
 from loaders._core.redact import secret
+from loaders._core.stream import Documents
 
 
 def of(thing: str, names: str) -> str:
@@ -138,7 +139,7 @@ def accounts(api: Api) -> list[Account]:
 def table(name: str, source: str, fields: str, *, control: str | None = None, where: str = "") -> Resource:
     """The raw table of a query; one that selects ``segments.date`` is a report."""
 
-    def read(api: Api, account: Account, window: Window | None, limit: int) -> Iterator[bytes]:
+    def read(api: Api, account: Account, window: Window | None, limit: int) -> Documents:
         days = f" WHERE segments.date BETWEEN '{window.since}' AND '{window.until}'" if window else where
         return search(api, account.id, fields, source + days)
 

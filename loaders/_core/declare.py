@@ -14,23 +14,25 @@ A loader is a module ``loaders/<source>.py`` with one module-level constant ``LO
 The core asks ``accounts`` once a run, then calls every ``Resource.read`` for every account, turns the
 bytes into rows of the raw table of the same name, and lands them with a receipt for each set.
 ``read`` yields whole JSON documents as they came from the vendor (the body of a page, a batch of a
-stream): no parsing, no renaming, no typing. It raises the errors of ``loaders._core.errors``:
+stream): no parsing, no renaming, no typing. Where it begins anew after it has given some, it says so with
+``loaders._core.stream.Mark`` between them. It raises the errors of ``loaders._core.errors``:
 ``AccountError`` skips that account in this run, ``ConfigurationError`` stops the source, any other
 ``AdstarError`` counts as a failure of that account.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: dlt reads the types of a subclass's settings in that one's module.
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from dlt.common.configuration import configspec
 from dlt.common.configuration.specs import BaseConfiguration
+
+from loaders._core.stream import Documents
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Clock:
     instant: datetime | None = None
 
     @classmethod
-    def from_environment(cls) -> Clock:
+    def from_environment(cls) -> Self:
         """The clock of this process: ``ADSTAR_NOW``, an ISO instant with offset, or the real one.
 
         Raises:
@@ -94,7 +96,7 @@ class Window:
     until: date
 
 
-Reader = Callable[[Any, Account, Window | None], Iterator[bytes]]
+Reader = Callable[[Any, Account, Window | None], Documents]
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,8 @@ _TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 _LONGEST_BACK_OFF = 60.0
 
 
-class _Envelope(msgspec.Struct):
-    error: Any = None
-
-
-_ENVELOPE = msgspec.json.Decoder(_Envelope | list[_Envelope])
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 @dataclass(frozen=True)
@@ -55,21 +52,33 @@ class Reply:
     body: bytes
 
     @cached_property
-    def error(self) -> Any:
-        """The member ``error`` of a JSON object (or of the first object of a list); None without one.
+    def members(self) -> Mapping[str, msgspec.Raw]:
+        """The undecoded members of a JSON object (or of the first object of a list); none of other JSON.
 
         Raises:
             BadBody: the body is not JSON.
         """
         try:
-            found = _ENVELOPE.decode(self.body)
-        except msgspec.ValidationError:  # JSON of another shape
-            return None
+            try:
+                return _MEMBERS.decode(self.body)
+            except msgspec.ValidationError:  # JSON of another shape
+                try:
+                    first = _LIST.decode(self.body)[:1]
+                    return _MEMBERS.decode(first[0]) if first else {}
+                except msgspec.ValidationError:
+                    return {}
         except msgspec.DecodeError as why:
             raise errors.BadBody(f"the answer is not whole JSON ({why})") from None
-        if isinstance(found, list):
-            return found[0].error if found else None
-        return found.error
+
+    @cached_property
+    def error(self) -> Any:
+        """The member ``error``; None without one.
+
+        Raises:
+            BadBody: the body is not JSON.
+        """
+        raw = self.members.get("error")
+        return None if raw is None else decode(bytes(raw), Any)
 
     def header_numbers(self, name: str, member: str) -> list[float]:
         """All numbers under ``member``, anywhere in a header that holds JSON; empty without any."""
@@ -257,7 +266,20 @@ class Http:
         form: Mapping[str, str] | None = None,
         classify: Classify | None = None,
     ) -> bytes:
-        """The whole JSON body of an answer.
+        """The whole JSON body of an answer; arguments and errors as ``ask``."""
+        return self.ask(method, url, params=params, json=json, form=form, classify=classify).body
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Query | None = None,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        classify: Classify | None = None,
+    ) -> Reply:
+        """An answer that is no error, with its whole JSON body.
 
         Args:
             url: relative to ``base_url``, or absolute on the same host.
@@ -270,10 +292,9 @@ class Http:
             GaveUp: attempts or deadline ran out.
         """
 
-        def read(response: httpx.Response, deadline: float) -> bytes:
+        def read(response: httpx.Response, deadline: float) -> Reply:
             body = b"".join(self._chunks(response, deadline))
-            self._judge(response, body, classify)
-            return body
+            return self._judge(response, body, classify)
 
         ask = partial(
             self._client.stream,
@@ -308,7 +329,7 @@ class Http:
             self._judge(response, document, None)
             yield document
 
-    def _judge(self, response: httpx.Response, body: bytes, classify: Classify | None) -> None:
+    def _judge(self, response: httpx.Response, body: bytes, classify: Classify | None) -> Reply:
         reply = Reply(response.status_code, response.headers, body)
         try:
             error = (classify or self.classify)(reply)
@@ -319,7 +340,8 @@ class Http:
         error = error or by_status(reply)
         if error:
             raise error
-        _ = reply.error
+        _ = reply.members
+        return reply
 
     def _send(
         self,

@@ -3,6 +3,9 @@
 dlt carries the package: it imports the finished Parquet files, keeps the schema and its own tables, and
 loads. Tables, columns and indexes are made here beforehand, because dlt makes no table that got no row
 and no column that is all null.
+
+Files of sets that were never there before need not wait for the end of reading: they go ahead, in packages
+of their own, and bear the load id of the package that brings their receipts.
 """
 
 from __future__ import annotations
@@ -10,16 +13,20 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dlt
 import pyarrow as pa
-from dlt.common.runtime.collector import Collector
+import pyarrow.parquet as pq
+from dlt.common.runtime.collector_base import Collector
 from dlt.extract.source import DltSource
 
 from loaders._core import places
+from loaders._core.ahead import Ahead, Waiting
 from loaders._core.crash import kill_point
 from loaders._core.declare import Loader
 from loaders._core.destination import LandingError, connections, require_driver
@@ -86,6 +93,10 @@ class Landing:
         self._names = names
         self._noted = noted
         self.folder = places.state() / "dlt"
+        self._ahead_folder = places.state() / "dlt_ahead"
+        self._ahead = Ahead(self._load_ahead)
+        self._widths: dict[str, int] = {}
+        self._retracted: dict[str, list[int]] = {}
         self.spool = places.state() / "spool" / loader.name
         if target.kind == "postgres":
             require_driver()
@@ -93,14 +104,41 @@ class Landing:
 
     def clear(self) -> None:
         """Forget everything pending."""
-        for folder in (self.folder / self.loader.name, self.spool):
+        for folder in (self.folder / self.loader.name, self._ahead_folder / self.loader.name, self.spool):
             shutil.rmtree(folder, ignore_errors=True)
         self.spool.mkdir(parents=True)
 
-    def land(self, read: Callable[[str], Harvest]) -> tuple[str, Harvest] | None:
+    def hand_over(self, table: str, file: SpooledFile) -> None:
+        """This file may be loaded while reading goes on: it lands whatever the rest of its sets says.
+
+        Raises:
+            LandingError: a file handed over before could not be loaded.
+        """
+        # Redshift loads many files at once, each package at a price; and its locks are the table's.
+        if self._target.kind != "postgres":
+            return
+        columns = self._names[table].order
+        if self._widths.get(table) != len(columns):
+            self._books.ensure_table(table, columns)
+            self._widths[table] = len(columns)
+        try:
+            self._ahead.offer(table, file)
+        except Exception as error:
+            raise LandingError(f"loading beside reading has failed: {error}") from error
+
+    def discard(self, table: str, files: Iterable[SpooledFile]) -> None:
+        """Forget files that were read in vain; what of them is loaded already goes before the commit."""
+        for file in files:
+            if self._ahead.withdraw(file):
+                file.path.unlink(missing_ok=True)
+            else:
+                self._retracted.setdefault(table, []).append(file.index)
+
+    def land(self, run_seq: int, read: Callable[[str], Harvest]) -> tuple[str, Harvest] | None:
         """Read and load one package.
 
         Args:
+            run_seq: what the rows are numbered with.
             read: called once with the package's load id while dlt extracts.
 
         Returns:
@@ -111,24 +149,31 @@ class Landing:
             Whatever ``read`` raises.
         """
         # A pipeline for each package: its schema then says no more than this package does.
-        pipeline = self._pipeline()
+        pipeline = self._pipeline(self.folder)
         harvest = Harvest()
-        pipeline.extract(self._source(read, harvest), loader_file_format="parquet")
+        self._ahead = Ahead(self._load_ahead)
+        self._retracted = {}
+        try:
+            pipeline.extract(self._source(read, harvest), loader_file_format="parquet")
+        except Exception:
+            self._ahead.stop()
+            # It would never count, but every failing try of a backfill would leave as much behind.
+            with suppress(Exception):
+                for table in self._widths:
+                    self._books.retract(table, run_seq)
+            raise
+        finally:
+            self._ahead.stop()
         kill_point("extract.done")
+        for table, files in self._retracted.items():
+            self._books.retract(table, run_seq, files)
         if not harvest.receipts:
             return None
-        pipeline.normalize(workers=1)
+        load_id = self._normalize(pipeline)
         kill_point("normalize.done")
-        load_id = _only(pipeline.list_normalized_load_packages())
-        self._assert_parquet(pipeline, load_id)
         self._make_tables()
         kill_point("load.tables_ready")
-        try:
-            pipeline.load(workers=LOAD_WORKERS, raise_on_failed_jobs=True)
-        finally:
-            connections.close()
-        if pipeline.list_normalized_load_packages():
-            raise LandingError(f"load package {load_id} is still pending after loading")
+        self._load(pipeline, load_id, LOAD_WORKERS)
         for name in self._names:
             self._books.ensure_index(name)
         kill_point("load.done")
@@ -136,12 +181,43 @@ class Landing:
             file.unlink()
         return load_id, harvest
 
-    def _pipeline(self) -> dlt.Pipeline:
+    def _load_ahead(self, files: Sequence[Waiting]) -> None:
+        """A package of files alone, carried in the working folder of another pipeline."""
+        pipeline = self._pipeline(self._ahead_folder)
+        by_table: dict[str, list[SpooledFile]] = {}
+        for table, file in files:
+            by_table.setdefault(table, []).append(file)
+
+        def rows(table: str) -> Iterator[Any]:
+            return self._imports(table, by_table[table])
+
+        pipeline.extract(self._dlt_source(rows, list(by_table)), loader_file_format="parquet")
+        # One worker: reading keeps the other core busy.
+        self._load(pipeline, self._normalize(pipeline), workers=1)
+        pipeline.drop()
+        for _, file in files:
+            file.path.unlink()
+
+    def _normalize(self, pipeline: dlt.Pipeline) -> str:
+        pipeline.normalize(workers=1)
+        load_id = _only(pipeline.list_normalized_load_packages())
+        self._assert_parquet(pipeline, load_id)
+        return load_id
+
+    def _load(self, pipeline: dlt.Pipeline, load_id: str, workers: int) -> None:
+        try:
+            pipeline.load(workers=workers, raise_on_failed_jobs=True)
+        finally:
+            connections.close()
+        if pipeline.list_normalized_load_packages():
+            raise LandingError(f"load package {load_id} is still pending after loading")
+
+    def _pipeline(self, folder: Path) -> dlt.Pipeline:
         os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
         is_postgres = self._target.kind == "postgres"
         pipeline = dlt.pipeline(
             pipeline_name=self.loader.name,
-            pipelines_dir=str(self.folder),
+            pipelines_dir=str(folder),
             destination=self._target.destination(),
             staging=None if is_postgres else "filesystem",
             dataset_name=self._books.schema,
@@ -157,7 +233,10 @@ class Landing:
             if not harvest.receipts:
                 load_id = dlt.current.load_package_state()["load_id"]
                 found = read(load_id)
-                harvest.files, harvest.receipts = found.files, found.receipts
+                self._ahead.finish()
+                for table, files in found.files.items():
+                    harvest.files[table] = [file for file in files if not self._ahead.has_loaded(file)]
+                harvest.receipts = found.receipts
                 if harvest.receipts:
                     harvest.files["covered"] = [self._write_receipts(found.receipts, load_id)]
 
@@ -167,25 +246,25 @@ class Landing:
             if not gathered:
                 gathered.append(True)
                 gather()
-            for number, file in enumerate(harvest.files.get(table, [])):
-                yield dlt.mark.with_file_import(
-                    str(file.path),
-                    "parquet",
-                    file.rows,
-                    hints=dlt.mark.make_hints(columns=self._columns(table, file)) if number == 0 else None,
-                )
+            for item in self._imports(table, harvest.files.get(table, [])):
+                yield item
                 kill_point("extract.receipts" if table == "covered" else "extract.first_file")
 
-        tables = [r.name for r in self.loader.resources]
+        return self._dlt_source(rows, [*(r.name for r in self.loader.resources), "covered"])
+
+    def _dlt_source(self, rows: Callable[[str], Iterator[Any]], tables: list[str]) -> Any:
         resources = [
             dlt.resource(rows, name=name, write_disposition="append", file_format="parquet")(name)
-            for name in [*tables, "covered"]
+            for name in tables
         ]
         return DltSource(dlt.Schema(self.loader.name), self.loader.name, resources)
 
-    def _columns(self, table: str, file: SpooledFile) -> list[dict[str, Any]]:
-        import pyarrow.parquet as pq
+    def _imports(self, table: str, files: Sequence[SpooledFile]) -> Iterator[Any]:
+        for number, file in enumerate(files):
+            hints = dlt.mark.make_hints(columns=self._columns(table, file)) if number == 0 else None
+            yield dlt.mark.with_file_import(str(file.path), "parquet", file.rows, hints=hints)
 
+    def _columns(self, table: str, file: SpooledFile) -> Any:
         names = list(pq.read_schema(file.path).names)
         names += [n for n in self._names[table].order if n not in names] if table in self._names else []
         return [{"name": n, "data_type": _COLUMN_TYPES.get(n, "text"), "nullable": True} for n in names]
@@ -218,7 +297,7 @@ class _Jobs(Collector):
         self._noted = noted
         self._done = self._total = 0
 
-    def update(
+    def update(  # noqa: PLR0917  (dlt's)
         self,
         name: str,
         inc: int = 1,

@@ -1,10 +1,12 @@
 """The tables a run keeps books in: schema ``ops`` and each source's ``covered``."""
 
+# ruff: noqa: S608  (what is put into statements are names of ours; values go beside them)
+
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -32,8 +34,9 @@ _TABLES = {
     ),
     "ops.run_resources": (
         "run_id varchar(64) not null, run_seq bigint, pipeline varchar(200) not null,"
-        " resource varchar(200) not null, account varchar(200) not null, window_since date, window_until date,"
-        " rows_read bigint, rows_landed bigint, sets_landed bigint, sets_unchanged bigint, escaped bigint,"
+        " resource varchar(200) not null, account varchar(200) not null, window_since date,"
+        " window_until date, rows_read bigint, rows_landed bigint, sets_landed bigint,"
+        " sets_unchanged bigint, escaped bigint,"
         " seconds double precision, outcome varchar(16) not null, message varchar(8000)"
     ),
     "ops.columns": (
@@ -60,7 +63,7 @@ COVERED_COLUMNS = (
 
 @dataclass
 class ResourceRecord:
-    """A line of ``ops.run_resources``; ``since`` and ``until`` are the window read, ``seconds`` its reading."""
+    """A line of ``ops.run_resources``; ``since`` to ``until`` is what was read."""
 
     resource: str
     account: str
@@ -188,8 +191,8 @@ class Books:
     ) -> dict[tuple[str, Day], Receipt]:
         """The newest committed receipt of each set of an account: its entities, and its days of a window."""
         rows = self._query(
-            f"select {', '.join(COVERED_COLUMNS)} from (select c.*, row_number() over (partition by resource, day"
-            f" order by c.run_seq desc) as age from {self.schema}.covered c"
+            f"select {', '.join(COVERED_COLUMNS)} from (select c.*, row_number() over (partition by resource,"
+            f" day order by c.run_seq desc) as age from {self.schema}.covered c"
             f" join ops.commits k on k.run_seq = c.run_seq"
             f" where account = %s and (day is null or day between %s and %s)) as ranked where age = 1",
             [account, since, until],
@@ -233,8 +236,15 @@ class Books:
         """Index a raw table by set; after the first rows are in, which is faster."""
         if self.target.kind == "postgres":
             self._create(
-                f'create index if not exists "{resource}_set" on {self.schema}."{resource}" (_account, _day, _run_seq)'
+                f'create index if not exists "{resource}_set" on {self.schema}."{resource}"'
+                " (_account, _day, _run_seq)"
             )
+
+    def retract(self, resource: str, run_seq: int, files: Collection[int] | None = None) -> None:
+        """Delete rows of a run_seq that is not committed: those of these files, by their numbers, or all."""
+        among = "" if files is None else " and _row_no >> 32 in %s"
+        values: list[Any] = [run_seq] if files is None else [run_seq, tuple(files)]
+        self._execute(f'delete from {self.schema}."{resource}" where _run_seq = %s{among}', values)
 
     def write_commit(
         self,
@@ -242,6 +252,7 @@ class Books:
         run: Run,
         run_seq: int,
         load_id: str,
+        *,
         records: Sequence[ResourceRecord],
         new_paths: Sequence[tuple[str, str, str]],
     ) -> None:
@@ -291,14 +302,10 @@ class Books:
             cursor.execute(sql, values or None)
 
     def _create(self, sql: str) -> None:
-        try:
+        # Another source of the same run may be making it at the same moment.
+        errors = psycopg2.errors
+        with suppress(errors.UniqueViolation, errors.DuplicateTable, errors.DuplicateSchema):
             self._execute(sql)
-        except (
-            psycopg2.errors.UniqueViolation,
-            psycopg2.errors.DuplicateTable,
-            psycopg2.errors.DuplicateSchema,
-        ):
-            pass  # Another source of the same run made it at the same moment.
 
 
 def _insert_records(cursor: Any, run: Run, run_seq: int | None, records: Sequence[ResourceRecord]) -> None:
@@ -306,8 +313,9 @@ def _insert_records(cursor: Any, run: Run, run_seq: int | None, records: Sequenc
         return
     execute_values(
         cursor,
-        "insert into ops.run_resources (run_id, run_seq, pipeline, resource, account, window_since, window_until,"
-        " rows_read, rows_landed, sets_landed, sets_unchanged, escaped, seconds, outcome, message) values %s",
+        "insert into ops.run_resources (run_id, run_seq, pipeline, resource, account, window_since,"
+        " window_until, rows_read, rows_landed, sets_landed, sets_unchanged, escaped, seconds, outcome,"
+        " message) values %s",
         [
             (
                 run.run_id,

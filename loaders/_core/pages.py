@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from hashlib import blake2b
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
+import xxhash
 
 from loaders._core.declare import Account, Reader, Window
 from loaders._core.errors import BadBody, GaveUp, Lost, TooLarge, VendorError
 from loaders._core.http import Classify, Http, Query, decode
-from loaders._core.stream import Spool
+from loaders._core.stream import Documents, Mark
 
 logger = logging.getLogger(__name__)
 
@@ -51,12 +51,12 @@ class Api:
         self.http.close()
 
 
-def listed(api: Api, account: Account, window: Window | None) -> Iterator[bytes]:
+def listed(api: Api, account: Account, window: Window | None) -> Documents:
     """Reader of the account list as ``accounts`` has read it."""
     return iter(api.listed)
 
 
-Part = Callable[[Api, Account, Any, int], Iterator[bytes]]
+Part = Callable[[Api, Account, Any, int], Documents]
 
 
 def in_parts(read: Part, limit: int = 1, longest: int = 31) -> Reader:
@@ -67,7 +67,7 @@ def in_parts(read: Part, limit: int = 1, longest: int = 31) -> Reader:
         limit: records a page to begin with.
     """
 
-    def reader(api: Api, account: Account, window: Window | None) -> Iterator[bytes]:
+    def reader(api: Api, account: Account, window: Window | None) -> Documents:
         for part in cut(window, longest) if window else [None]:
             yield from halve(partial(read, api, account), part, limit)
 
@@ -87,14 +87,12 @@ class Listing:
     link: Path
     readings: int = 3
 
-    def pages(
-        self, http: Http, path: str, query: Query, *, classify: Classify | None = None
-    ) -> Iterator[bytes]:
-        """All pages of a list, given when it is complete.
+    def pages(self, http: Http, path: str, query: Query, *, classify: Classify | None = None) -> Documents:
+        """All pages of a list, as they come.
 
         The list ends where the link is absent: an empty or short page does not end it. A page that comes
         twice (same link, or the same records again) means that another one may be missing, so the list is
-        read from its beginning again.
+        read from its beginning ``AGAIN``.
 
         Raises:
             BadBody: a page without a list of records, or pages that keep coming twice.
@@ -103,15 +101,13 @@ class Listing:
         first = f"{path}?{urlencode(query)}"
         for reading in range(1, self.readings + 1):
             try:
-                pages = Spool(self._once(http, first, classify))
+                yield from self._once(http, first, classify)
+                return
             except _Twice as error:
                 if reading == self.readings:
                     raise BadBody(f"{error} in each of {reading} readings of the list", where=path) from None
                 logger.warning("%s: %s; the list is read again from its first page", path, error)
-            else:
-                with pages:
-                    yield from pages
-                return
+                yield Mark.AGAIN
 
     def _once(self, http: Http, first: str, classify: Classify | None) -> Iterator[bytes]:
         links, contents = set[str](), set[bytes]()
@@ -120,19 +116,18 @@ class Listing:
             if following in links:
                 raise _Twice("a link to the next page came twice")
             links.add(following)
-            body = http.fetch("GET", following, classify=classify)
-            members = decode(body, dict[str, msgspec.Raw])
-            records = _inside(members, self.records)
-            if records is None or not records.startswith(b"["):
+            page = http.ask("GET", following, classify=classify)
+            records = _inside(page.members, self.records)
+            if records is None or records[0] != ord("["):
                 raise BadBody(
                     f"the page has no list {'.'.join(self.records)!r}", where=first.partition("?")[0]
                 )
-            content = blake2b(records, digest_size=16).digest()
+            content = xxhash.xxh3_128_digest(records)
             if len(records) > 2 and content in contents:
                 raise _Twice("the records of a page came twice")
             contents.add(content)
-            yield body
-            link = _inside(members, self.link)
+            yield page.body
+            link = _inside(page.members, self.link)
             following = msgspec.json.decode(link, type=str | None) if link else None
 
 
@@ -140,11 +135,11 @@ class _Twice(Exception):
     pass
 
 
-def _inside(members: dict[str, msgspec.Raw], path: Path) -> bytes | None:
-    """The bytes of a nested member; None where there is none."""
+def _inside(members: Mapping[str, msgspec.Raw], path: Path) -> memoryview | None:
+    """The bytes of a nested member, not copied; None where there is none."""
     raw = members.get(path[0])
     if raw is None or len(path) == 1:
-        return None if raw is None else bytes(raw)
+        return None if raw is None else memoryview(raw)
     return _inside(msgspec.json.decode(raw, type=dict[str, msgspec.Raw] | None) or {}, path[1:])
 
 
@@ -162,10 +157,10 @@ def cut(window: Window, longest: int) -> Iterator[Window]:
         since = until + timedelta(days=1)
 
 
-def halve(read: Callable[[Any, int], Iterator[bytes]], window: Window | None, limit: int) -> Iterator[bytes]:
+def halve(read: Callable[[Any, int], Documents], window: Window | None, limit: int) -> Documents:
     """Read a window, in halves whenever it is too large: fewer days first, shorter pages on a single day.
 
-    Nothing of a reading is given before it is complete, so a part read again is never given twice.
+    After each part it says that it is ``WHOLE``; what came of a part that proved too large comes ``AGAIN``.
 
     Args:
         read: (window, records a page) -> documents; raises ``TooLarge``.
@@ -178,7 +173,9 @@ def halve(read: Callable[[Any, int], Iterator[bytes]], window: Window | None, li
     """
     smaller: list[tuple[Window | None, int]]
     try:
-        documents = Spool(read(window, limit))
+        yield from read(window, limit)
+        yield Mark.WHOLE
+        return
     except TooLarge as error:
         if window and (n := days(window)) > 1:
             smaller = [(half, limit) for half in cut(window, (n + 1) // 2)]
@@ -187,10 +184,7 @@ def halve(read: Callable[[Any, int], Iterator[bytes]], window: Window | None, li
         else:
             raise
         logger.warning("%s; asked again in smaller parts", error)
-    else:
-        with documents:
-            yield from documents
-        return
+        yield Mark.AGAIN
     for part, size in smaller:
         yield from halve(read, part, size)
 
@@ -220,11 +214,11 @@ class Jobs:
     classify: Classify
     orders: int = 2
 
-    def pages(self, http: Http, path: str, order: Query, paging: Query) -> Iterator[bytes]:
+    def pages(self, http: Http, path: str, order: Query, paging: Query) -> Documents:
         """The pages of the report ordered by POST at ``path`` with the form ``order``.
 
-        A job that failed, was forgotten or has stalled is ordered anew; if that does not help, the report
-        counts as too large.
+        A job that failed, was forgotten or has stalled is ordered anew, and what came of it comes ``AGAIN``;
+        if that does not help, the report counts as too large.
 
         Raises:
             TooLarge: every order failed.
@@ -239,15 +233,11 @@ class Jobs:
             if not self._done(http, str(job), deadline):
                 continue
             try:
-                pages = Spool(
-                    self.listing.pages(http, f"{job}/{self.result}", paging, classify=self.classify)
-                )
+                yield from self.listing.pages(http, f"{job}/{self.result}", paging, classify=self.classify)
+                return
             except Lost:
                 logger.warning("%s: report job %s was forgotten while it was read", path, job)
-                continue
-            with pages:
-                yield from pages
-            return
+                yield Mark.AGAIN
         raise TooLarge(f"the report job failed {self.orders} times", where=path)
 
     def _done(self, http: Http, job: str, deadline: float) -> bool:

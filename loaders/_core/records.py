@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 import msgspec
@@ -27,6 +27,7 @@ from loaders._core.text import MARK, escape
 Path = tuple[str, ...]
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[eE]000)")
 _MARK_BYTES = MARK.encode()
+_MARK_LEAD = _MARK_BYTES[:1]
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -246,8 +247,11 @@ def _elements(text: str) -> list[str]:
 
 
 def _skip(text: str, at: int) -> int:
-    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  (matches nothing, too)
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
 
 
 def _needs_escaping(body: bytes) -> bool:
-    return _MARK_BYTES in body or _SUSPICIOUS.search(body) is not None
+    # One byte is found a hundred times faster than three, and few bodies have it.
+    marked = _MARK_LEAD in body and _MARK_BYTES in body
+    return marked or _SUSPICIOUS.search(body) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 import uuid
@@ -13,13 +14,15 @@ from typing import Any, Literal, Protocol
 
 from loaders._core.crash import kill_point
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings, Window
+from loaders._core.destination import LandingError
 from loaders._core.errors import AdstarError, ConfigurationError
 from loaders._core.landing import Harvest, Landing
 from loaders._core.lease import Lease
 from loaders._core.naming import ColumnNames
 from loaders._core.ops import Books, ResourceRecord, Run
 from loaders._core.redact import redact
-from loaders._core.sets import Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, plain
+from loaders._core.sets import Day, Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, plain
+from loaders._core.stream import Mark
 from loaders._core.warehouse import Target
 from loaders._core.windows import Chunk, live_window, plan_backfill, plan_live
 
@@ -27,6 +30,7 @@ _log = logging.getLogger(__name__)
 SUNSET_WARNING_DAYS = 60
 _ZERO = Decimal(0)
 Outcome = Literal["ok", "partial", "failed"]
+Receipts = dict[tuple[str, Day], Receipt]
 
 
 class Progress(Protocol):
@@ -94,7 +98,7 @@ class SourceRun:
         self._target = target
         self._progress = progress or Silent()
         self._failed: dict[str, str] = {}
-        self._file_index = 0
+        self._file_numbers = itertools.count()
 
     def plan(self, accounts: list[Account], covered: dict[str, date]) -> list[Chunk]:
         """The packages of this run, given how far each account is covered."""
@@ -199,7 +203,7 @@ class SourceRun:
         for number, chunk in enumerate(chunks):
             if number:
                 lease.advance()
-            self._land_chunk(api, lease, run, chunk, by_id, landing, names)
+            self._land_chunk(api, lease, run, chunk, accounts=by_id, landing=landing, names=names)
 
     def _land_chunk(
         self,
@@ -207,22 +211,23 @@ class SourceRun:
         lease: Lease,
         run: Run,
         chunk: Chunk,
+        *,
         accounts: dict[str, Account],
         landing: Landing,
         names: dict[str, ColumnNames],
     ) -> None:
         records: list[ResourceRecord] = []
         paths_before = {name: dict(columns.paths) for name, columns in names.items()}
-        self._file_index = 0
+        self._file_numbers = itertools.count()
 
         def read(load_id: str) -> Harvest:
             harvest = Harvest()
-            reader = _Reader(self, api, lease, landing, names, load_id)
+            reader = _Reader(self, api, lease, landing, names=names, load_id=load_id)
             for account, window, resources in self._tasks(api, chunk, accounts, run):
                 lease.check()
                 try:
                     part = reader.account(account, window, resources)
-                except ConfigurationError:
+                except (ConfigurationError, LandingError):
                     raise
                 except AdstarError as error:
                     self._fail(account, window, error, run)
@@ -234,7 +239,7 @@ class SourceRun:
                 kill_point("read.account_done")
             return harvest
 
-        landed = landing.land(read)
+        landed = landing.land(lease.run_seq, read)
         if landed is None:
             return
         load_id, _ = landed
@@ -246,7 +251,9 @@ class SourceRun:
         ]
         kill_point("commit.before")
         lease.commit(
-            lambda cursor: self.books.write_commit(cursor, run, lease.run_seq, load_id, records, new_paths)
+            lambda cursor: self.books.write_commit(
+                cursor, run, lease.run_seq, load_id, records=records, new_paths=new_paths
+            )
         )
         kill_point("commit.after")
         self.result.records += records
@@ -273,8 +280,7 @@ class SourceRun:
         record = ResourceRecord(
             "*",
             account.id,
-            window and window.since,
-            window and window.until,
+            *_span(window),
             outcome="failed",
             message=message,
         )
@@ -302,6 +308,7 @@ class _Reader:
         api: Any,
         lease: Lease,
         landing: Landing,
+        *,
         names: dict[str, ColumnNames],
         load_id: str,
     ) -> None:
@@ -314,24 +321,35 @@ class _Reader:
 
     def account(self, account: Account, window: Window | None, resources: list[Resource]) -> _AccountHarvest:
         """All resources of an account, or an error and nothing."""
+        since, until = _span(window)
+        before = self._run.books.receipts(account.id, since, until)
         for attempt in (1, 2):
             spools: list[ResourceSpool] = []
             try:
-                seconds = [self._spool(account, window, resource, spools) for resource in resources]
+                seconds = [self._spool(account, window, resource, spools, before) for resource in resources]
                 wrong = self._disagreement(account, window, spools)
             except BaseException:
-                _remove(spools)
+                self._discard(spools)
                 raise
             if wrong is None or attempt == 2:
                 break
             _log.info("%s: account %s is read again: %s", self._run.loader.name, account.id, wrong)
-            _remove(spools)
+            self._discard(spools)
         if wrong:
             _log.warning("%s: account %s: %s, also when read again", self._run.loader.name, account.id, wrong)
-        return self._compare(account, window, spools, seconds, wrong)
+        return self._compare(account, window, spools, seconds, wrong=wrong, before=before)
+
+    def _discard(self, spools: list[ResourceSpool]) -> None:
+        for spool in spools:
+            self._landing.discard(spool.resource.name, spool.files)
 
     def _spool(
-        self, account: Account, window: Window | None, resource: Resource, spools: list[ResourceSpool]
+        self,
+        account: Account,
+        window: Window | None,
+        resource: Resource,
+        spools: list[ResourceSpool],
+        before: Receipts,
     ) -> float:
         began = time.monotonic()
         asked = window if resource.day else None
@@ -343,22 +361,31 @@ class _Reader:
             folder=self._landing.spool,
             run_seq=self._lease.run_seq,
             load_id=self._load_id,
-            file_index=self._run._file_index,
+            numbers=self._run._file_numbers,
         )
         spools.append(spool)
-        files = 0
-        for number, body in enumerate(resource.read(self._api, account, asked)):
-            rows = spool.add(body)
+        looked_at = 0
+        for number, document in enumerate(resource.read(self._api, account, asked)):
+            rows = -spool.rows
+            if document is Mark.WHOLE:
+                spool.keep()
+            elif document is Mark.AGAIN:
+                self._landing.discard(resource.name, spool.forget())
+                looked_at = len(spool.files)
+            else:
+                spool.add(document)
+            rows += spool.rows
             self._run._progress.reading(self._run.loader.name, account.id, resource.name, rows)
             if number == 0:
                 kill_point("read.first_page")
-            if len(spool.files) > files:
-                files = len(spool.files)
+            for file in spool.files[looked_at:]:
                 self._lease.check()
+                if all(_is_new(before.get((resource.name, day))) for day in file.days):
+                    self._landing.hand_over(resource.name, file)
+                looked_at += 1
         spool.finish()
         if spool.files:
             kill_point("read.file_written")
-        self._run._file_index = spool.file_index
         return time.monotonic() - began
 
     def _disagreement(
@@ -392,10 +419,11 @@ class _Reader:
         window: Window | None,
         spools: list[ResourceSpool],
         seconds: list[float],
+        *,
         wrong: str | None,
+        before: Receipts,
     ) -> _AccountHarvest:
-        since, until = (window.since, window.until) if window else (None, None)
-        before = self._run.books.receipts(account.id, since, until)
+        since, until = _span(window)
         read_at = self._run.clock.now()
         run_seq = self._lease.run_seq
         harvest = _AccountHarvest()
@@ -447,14 +475,17 @@ def _days(resource: Resource, window: Window | None) -> list[date | None]:
     return [window.since + timedelta(days=n) for n in range((window.until - window.since).days + 1)]
 
 
+def _span(window: Window | None) -> tuple[date | None, date | None]:
+    return (window.since, window.until) if window else (None, None)
+
+
 def _said(total: Decimal | None) -> str:
     return "no number" if total is None else plain(total)
 
 
-def _remove(spools: list[ResourceSpool]) -> None:
-    for spool in spools:
-        for file in spool.files:
-            file.path.unlink(missing_ok=True)
+def _is_new(before: Receipt | None) -> bool:
+    """Does a set land as soon as it has a row? Otherwise all its rows must be compared first."""
+    return before is None or before.rows == 0
 
 
 def _root(error: BaseException) -> BaseException:
@@ -480,6 +511,9 @@ def warn_of_sunset(loader: Loader, settings: Settings, clock: Clock) -> str | No
     if days > SUNSET_WARNING_DAYS:
         return None
     when = f"ends on {sunset}, in {days} days" if days >= 0 else f"has ended on {sunset}"
-    text = f"{loader.name}: API version {settings.api_version} {when}; set a newer one as sources.{loader.name}.api_version"
+    text = (
+        f"{loader.name}: API version {settings.api_version} {when};"
+        f" set a newer one as sources.{loader.name}.api_version"
+    )
     _log.warning(text)
     return text

@@ -1,14 +1,16 @@
 """Bodies that are too large for memory, and answers that must be whole before they count.
 
-``split_array`` cuts a JSON array of objects, as it arrives, into its objects, byte for byte. ``Spool`` holds
-documents back, on disk beyond a few megabytes, until the last of them has come: a reading that breaks
-in the middle can then be begun anew with nothing half handed over.
+``split_array`` cuts a JSON array of objects, as it arrives, into its objects, byte for byte. A reading that
+breaks in the middle is begun anew. Lists hand their pages over as they come, and a ``Mark`` says
+that some come again; who takes them must be able to forget. Within one answer ``Spool`` holds documents
+back, on disk beyond a few megabytes, until the last of them has come.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
 
@@ -21,6 +23,30 @@ _ANY = msgspec.json.Decoder(msgspec.Raw)  # checks the syntax, builds nothing
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 _MEMORY = 4 << 20
 _GRAMMAR = {(b"", b"["), (b"[", b"]"), (b"}", b","), (b"}", b"]")}
+
+
+class Mark(Enum):
+    """What a reader says between documents of those that it has given."""
+
+    WHOLE = "those so far are whole: none of them comes again"
+    AGAIN = "those since the last WHOLE count no more: all of them come again"
+
+
+Documents = Iterator[bytes | Mark]
+
+
+def whole(documents: Documents) -> list[bytes]:
+    """All documents, as far as they count; for lists that fit into memory."""
+    kept: list[bytes] = []
+    sure = 0
+    for document in documents:
+        if document is Mark.AGAIN:
+            del kept[sure:]
+        elif document is Mark.WHOLE:
+            sure = len(kept)
+        else:
+            kept.append(document)
+    return kept
 
 
 def split_array(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ from loaders._core import errors
 from loaders._core.declare import Account, Clock, Window
 from loaders._core.http import Reply
 from loaders._core.pages import Api
+from loaders._core.stream import whole
 from loaders.facebook_ads import LOADER, classify, classify_run, wait_seconds
 from simulators.server import Simulator
 
@@ -46,7 +47,7 @@ def read(
 ) -> list[dict[str, Any]]:
     resource = RESOURCES[name]
     documents = resource.read(api, account, (window or WINDOW) if resource.day else None)
-    return [row for document in documents for row in json.loads(document)["data"]]
+    return [row for document in whole(documents) for row in json.loads(document)["data"]]
 
 
 class Graph:
@@ -177,7 +178,7 @@ def test_tables_and_totals_are_declared():
 def test_documents_are_the_vendors_bytes():
     body = b'{"data": [{"id":"120210000000000001", "spend" : "0.10","n":1.50,"t":"\\u00e9"}] , "paging":{}}'
     with vendor(lambda ask: Answer(body)) as server, opened(server.url) as (api, _):
-        assert list(RESOURCES["campaigns"].read(api, ACCOUNT, None)) == [body]
+        assert whole(RESOURCES["campaigns"].read(api, ACCOUNT, None)) == [body]
 
 
 # --- credentials --------------------------------------------------------------------------------------------

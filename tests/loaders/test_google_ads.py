@@ -19,6 +19,7 @@ from loaders._core import errors
 from loaders._core.declare import Account, Clock, Window
 from loaders._core.http import Reply
 from loaders._core.pages import Api
+from loaders._core.stream import Mark, whole
 from loaders.google_ads import LOADER, classify
 from simulators.server import Simulator
 
@@ -53,7 +54,7 @@ def opened(url: str, **settings: Any) -> Iterator[tuple[Api, Time]]:
 def read(api: Api, name: str, account: Account = ACCOUNT, window: Window = WINDOW) -> list[dict[str, Any]]:
     resource = RESOURCES[name]
     documents = resource.read(api, account, window if resource.day else None)
-    return [row for document in documents for row in json.loads(document).get("results", [])]
+    return [row for document in whole(documents) for row in json.loads(document).get("results", [])]
 
 
 class Google:
@@ -231,7 +232,7 @@ def test_batches_are_the_vendors_bytes_pretty_printed_as_google_sends_them():
     ]
     body = b"[" + b"\n,\n".join(batches) + b"]"
     with vendor(Google(Answer(body))) as server, opened(server.url) as (api, _):
-        assert list(RESOURCES["campaign"].read(api, ACCOUNT, None)) == batches
+        assert whole(RESOURCES["campaign"].read(api, ACCOUNT, None)) == batches
 
 
 @pytest.mark.parametrize("body", [[], [{"fieldMask": "campaign.id", "requestId": "r"}]])
@@ -251,7 +252,7 @@ def test_a_mid_stream_error_after_good_batches_reruns_the_query_and_hands_over_n
 
 def test_a_mid_stream_error_that_stays_hands_over_nothing():
     broken = failure(400, "INVALID_ARGUMENT", "queryError", "UNRECOGNIZED_FIELD")
-    given: list[bytes] = []
+    given: list[bytes | Mark] = []
     with (
         vendor(Google([{"results": [{}]}, broken])) as server,
         opened(server.url) as (api, _),

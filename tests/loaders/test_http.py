@@ -20,6 +20,7 @@ from loaders._core.declare import Window
 from loaders._core.http import Http, Reply, Rule, by_status, first_match
 from loaders._core.oauth import RefreshToken
 from loaders._core.pages import Jobs, Listing, cut, halve
+from loaders._core.stream import whole
 
 FINE = {"data": [1]}
 TOKEN = "EAABsbCS1iHgBO7zZCq"
@@ -341,7 +342,7 @@ def read_all(pages, **serve):
         http, _ = client(server.url)
         with http:
             return [
-                json.loads(each)["data"] for each in PAGES.pages(http, "list", {"limit": "2"})
+                json.loads(each)["data"] for each in whole(PAGES.pages(http, "list", {"limit": "2"}))
             ], server.asked
 
 
@@ -423,7 +424,7 @@ def test_what_is_too_large_is_halved_by_days_then_by_page_and_no_day_comes_twice
         for each in range(1, n):
             yield f"{window.since + timedelta(each)}".encode()
 
-    got = list(halve(read, Window(day(1), day(8)), 500))
+    got = whole(halve(read, Window(day(1), day(8)), 500))
     assert got == [str(day(n)).encode() for n in range(1, 9)]
     assert (1, 125) in tried
 
@@ -474,7 +475,10 @@ def order(office, deadline=3600.0):
     with vendor(office) as server:
         http, time = client(server.url, deadline_seconds=deadline)
         with http:
-            got = [json.loads(each)["data"] for each in JOBS.pages(http, "rows", {"a": "b"}, {"limit": "9"})]
+            got = [
+                json.loads(each)["data"]
+                for each in whole(JOBS.pages(http, "rows", {"a": "b"}, {"limit": "9"}))
+            ]
     return got, time, server.asked
 
 
