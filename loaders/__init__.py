@@ -1,0 +1,1 @@
+"""The sources: one module each, and the core they share."""

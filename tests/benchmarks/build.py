@@ -30,7 +30,7 @@ def dbt_build(*arguments: str) -> float:
     """Run `dbt build` in a process of its own; return wall seconds. A red build ends the benchmark."""
     dbt = Path(sys.executable).with_name("dbt")
     started = time.perf_counter()
-    subprocess.run([dbt, "--quiet", "build", *arguments], check=True)  # noqa: S603
+    subprocess.run([dbt, "--quiet", "build", *arguments], check=True)
     return time.perf_counter() - started
 
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--days", type=int, default=365)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="adstar-bench-") as state:
-        os.chmod(state, 0o755)  # noqa: S103  the server runs as another user when we are root
+        os.chmod(state, 0o755)
         os.environ.update(
             ADSTAR_STATE=state,
             ADSTAR_PORT=str(free_port()),

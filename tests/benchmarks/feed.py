@@ -32,7 +32,7 @@ def record(ad: str) -> dict[str, object]:
     return {
         "account_id": ACCOUNT,
         "account_currency": "EUR",
-        "account_name": "Bench – 🛒",
+        "account_name": "Bänch 🛒",
         "campaign_id": "6074690353270",
         "campaign_name": 'Prospecting \\ "spring"',
         "adset_id": "6034803786708",

@@ -1,7 +1,8 @@
 """Landing rate of the insights feed: the real command against dlt's default path and against plain COPY.
 
-`python -m tests.benchmarks.landing --rows 1000000` prints one JSON line: rows a second, ratios, peak memory of
-the landing process. All three take the same pages from the same server process, in one run, into one server.
+`python -m tests.benchmarks.landing --rows 1000000` prints one JSON line: rows a second, ratios, peak
+memory of the landing process. All three take the same pages from the same server process, in one run, into
+one server.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ dlt.pipeline(
 def run(command: Sequence[str], environment: dict[str, str] | None = None) -> tuple[float, float]:
     """Run a process to its end; return (wall seconds, peak MB of its largest single process)."""
     started = time.perf_counter()
-    process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL)  # noqa: S603
+    process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
     if os.waitstatus_to_exitcode(status):
@@ -61,7 +62,7 @@ class Feed:
 
     def __init__(self, rows: int) -> None:
         self.port = free_port()
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.benchmarks.feed", str(rows), str(self.port)]
         )
 
@@ -161,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="adstar-bench-") as state:
-        os.chmod(state, 0o755)  # noqa: S103  the server runs as another user when we are root
+        os.chmod(state, 0o755)
         os.environ.update(ADSTAR_STATE=state, ADSTAR_PORT=str(free_port()))
         try:
             print(json.dumps(measure(options.rows, state)))

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  SQL and lists of columns are read as lines
 """A year of Facebook raw data, made inside the database, for timing `dbt build` at millions of rows.
 
 The shape is the landing path's own (vendor columns as text, receipts, commits); only the way there is short:
@@ -101,7 +102,7 @@ class RawYear:
             f"""insert into raw_facebook_ads.insights_account
                 select %(account)s, 'EUR', {sums}, day::text, day::text, {system}, day, %(load)s
                 from ({delivery}) as delivery group by day""",
-            f"""insert into raw_facebook_ads.adaccounts
+            """insert into raw_facebook_ads.adaccounts
                 select 'act_' || %(account)s, %(account)s, 'Bench', 'EUR', 'Europe/Berlin',
                        %(seq)s, 1, 'me', null, %(load)s""",
             f"""insert into raw_facebook_ads.campaigns
