@@ -7,6 +7,7 @@ Here the adapter says that it is Redshift, so every macro takes its Redshift bra
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class Adapter(PostgresAdapter):
 def main(folder: Path) -> int:
     """Compile into `folder`; return dbt's exit code."""
     target = ensure_started()
+    os.environ.pop("ADSTAR_TARGET", None)  # from here on there is one target, the other one
     output = {"type": "redshift", "host": target.host, "port": target.port, "user": target.user}
     output |= {"password": target.password, "dbname": target.database, "schema": "adstar", "threads": 2}
     folder.mkdir(parents=True, exist_ok=True)
