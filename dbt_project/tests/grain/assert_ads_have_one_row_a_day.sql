@@ -1,4 +1,5 @@
--- One row for each ad and day, one remainder for each campaign and day: two ad groups may share an ad id, two accounts a name.
+-- One row for each ad and day, one remainder for each campaign and day: two ad groups may share an ad id, two accounts
+-- a name.
 {{ config(tags=['unverified_only']) }}
 {{ blocks_nothing() }}
 select

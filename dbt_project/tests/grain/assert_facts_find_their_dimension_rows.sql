@@ -1,4 +1,5 @@
 -- Every key of every fact has its row in the dimension, so that a join loses nothing.
+-- noqa: disable=LT02  (sqlfluff loses count of indents over nested loops)
 {{ config(tags=['unverified_only']) }}
 {{ blocks_nothing() }}
 {%- set facts = {
@@ -7,18 +8,12 @@
     'fact_keyword_performance': ['account', 'campaign', 'ad_group', 'keyword'],
     'fact_search_term_performance': ['account', 'campaign', 'ad_group'],
 } %}
+{#- All windows of an action have the keys of its default one. -#}
+{%- set default_only = {'fact_ad_conversion': " and attribution_window = 'default'"} %}
+with
 {%- for fact, dimensions in facts.items() %}
-select
-    '{{ fact }}' as fact_name,
-    facts.platform,
-    facts.account_id,
-    facts.first_day as date_day,
-    {%- for dimension in ['account', 'campaign', 'ad_group', 'ad', 'keyword', 'conversion_action'] %}
-    {{ 'facts.' ~ dimension ~ '_key' if dimension in dimensions else 'cast(null as bigint)' }} as {{ dimension }}_key
-    {{- ',' if not loop.last }}
-    {%- endfor %}
-from (
-    -- Each combination of keys once; every fact's keys have far fewer combinations than rows.
+{{ fact }}_keys as (
+    -- Each combination of keys once: there are far fewer of them than rows.
     select
         platform,
         account_id,
@@ -26,13 +21,23 @@ from (
         min(date_day) as first_day,
         max(date_day) as last_day
     from {{ ref(fact) }}
-    where
-        {{ in_unverified_days('date_day', fact) }}
-        {%- if fact == 'fact_ad_conversion' %}
-        and attribution_window = 'default'
-        {%- endif %}
+    where {{ in_unverified_days('date_day', fact) ~ default_only.get(fact, '') }}
     group by platform, account_id, {{ dimensions | join('_key, ') }}_key
-) as facts
+){{ ',' if not loop.last }}
+{% endfor %}
+{%- for fact, dimensions in facts.items() %}
+select
+    '{{ fact }}' as fact_name,
+    facts.platform,
+    facts.account_id,
+    facts.first_day as date_day,
+    case
+        {%- for dimension in dimensions %}
+        when {{ dimension }}s.{{ dimension }}_key is null then 'dim_{{ dimension }}'
+        {%- endfor %}
+        else 'dim_date'
+    end as dimension_name
+from {{ fact }}_keys as facts
 {%- for dimension in dimensions %}
 left join {{ ref('dim_' ~ dimension) }} as {{ dimension }}s
     on facts.{{ dimension }}_key = {{ dimension }}s.{{ dimension }}_key
