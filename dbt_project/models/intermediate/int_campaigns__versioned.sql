@@ -159,7 +159,8 @@ select
     {%- for attribute in attributes %}
     {{ attribute }},
     {%- endfor %}
-    coalesce(status in ('DELETED', 'REMOVED'), false) or (is_current and valid_to_at < {{ end_of_time() }}) as is_deleted,
+    coalesce(status in ('DELETED', 'REMOVED'), false)
+    or (is_current and valid_to_at < {{ end_of_time() }}) as is_deleted,
     is_current,
     valid_from_at,
     valid_to_at,
