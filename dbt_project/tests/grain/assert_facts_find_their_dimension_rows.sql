@@ -1,5 +1,5 @@
 -- Every key of every fact has its row in the dimension, so that a join loses nothing.
--- sqlfluff loses count of indents over loops in loops.
+-- Loops in loops are too much for the linter of indents.
 -- noqa: disable=LT02
 {{ config(tags=['unverified_only']) }}
 {{ blocks_nothing() }}
