@@ -19,7 +19,7 @@ from loaders._core.landing import Landing
 from loaders._core.stream import Documents, Mark
 from tests.conftest import ROOT
 from tests.loaders import vendor as vendor_module
-from tests.loaders.test_crash import expected, truth
+from tests.loaders.test_kill_points import expected, truth
 from tests.loaders.vendor import Vendor, with_resource
 
 DAY = "2026-03-09"
