@@ -32,6 +32,8 @@ from loaders._core.text import MARK
 # A file is loaded whole in memory, and each costs some statements: as large as memory allows.
 FILE_ROWS = 20_000
 FILE_BYTES = 32 << 20  # of the documents its rows came in
+# What is taken apart at once, by us and by the driver that loads: beyond this only memory grows.
+BLOCK_ROWS = 2_000
 Day = date | None
 
 _EXACT = decimal.Context(
@@ -202,12 +204,9 @@ class ResourceSpool:
         return pa.table(columns)
 
     def _write(self) -> None:
-        table = pa.concat_tables(self._pending, promote_options="default").combine_chunks()
-        rest = table.slice(FILE_ROWS)
-        table = table.slice(0, FILE_ROWS)
-        self._pending = [rest] if rest.num_rows else []
-        self._pending_bytes = self._pending_bytes * rest.num_rows // self._pending_rows
-        self._pending_rows = rest.num_rows
+        pages = self._take(FILE_ROWS)
+        table = pa.concat_tables(pages, promote_options="default").combine_chunks()
+        del pages
 
         index = next(self._numbers)
         empty = pa.nulls(table.num_rows, pa.string())
@@ -231,6 +230,20 @@ class ResourceSpool:
         held = frozenset(pc.unique(days).to_pylist())
         self.files.append(SpooledFile(path, whole.num_rows, held, index))
 
+    def _take(self, rows: int) -> list[pa.Table]:
+        """The first pages, so many rows in all or fewer; what is left shares no memory with most of them."""
+        taken, left = [], rows
+        while self._pending and left:
+            page = self._pending.pop(0)
+            taken.append(page.slice(0, left))
+            if page.num_rows > left:
+                self._pending.insert(0, page.slice(left))
+            left -= taken[-1].num_rows
+        remaining = self._pending_rows - (rows - left)
+        self._pending_bytes = self._pending_bytes * remaining // self._pending_rows
+        self._pending_rows = remaining
+        return taken
+
     def _days(self, columns: list[pa.Array], order: list[str], rows: int) -> pa.Array:
         if not self.resource.day:
             return pa.nulls(rows, pa.date32())
@@ -252,7 +265,7 @@ class ResourceSpool:
         return dictionary.take(coded.indices)
 
     def _sum(self, columns: list[pa.Array], order: list[str], days: pa.Array) -> None:
-        lanes = _row_hashes(columns)
+        lanes = _row_hashes(columns, len(days))
         coded = days.dictionary_encode(null_encoding="encode")
         codes = coded.indices.to_numpy()
         totals = {name: columns[order.index(name)] for name in self.resource.totals if name in order}
@@ -288,7 +301,14 @@ def keep_days(file: SpooledFile, days: Iterable[Day]) -> SpooledFile | None:
 def write(table: pa.Table, path: FilePath) -> None:
     """A Parquet file that is there whole or not at all."""
     part = path.with_suffix(".part")
-    pq.write_table(table, part, compression="lz4", use_dictionary=False, write_statistics=False)
+    pq.write_table(
+        table,
+        part,
+        compression="lz4",
+        use_dictionary=False,
+        write_statistics=False,
+        row_group_size=BLOCK_ROWS,
+    )
     part.replace(path)
 
 
@@ -320,7 +340,7 @@ def _add(total: decimal.Decimal | None, texts: pa.Array) -> decimal.Decimal | No
     return total
 
 
-def _row_hashes(columns: list[pa.Array]) -> np.ndarray:
+def _row_hashes(columns: list[pa.Array], rows: int) -> np.ndarray:
     """128 bits for each row, as two numbers; the same whatever empty columns stand at the end.
 
     The values of a row are joined by U+0000, which no value holds; null is a bare U+E000, which no value
@@ -328,7 +348,12 @@ def _row_hashes(columns: list[pa.Array]) -> np.ndarray:
     empty text must not look like them.
     """
     if not columns:
-        return np.zeros((0, 2), np.uint64)
+        return np.zeros((rows, 2), np.uint64)
+    blocks = range(0, rows, BLOCK_ROWS)
+    return np.concatenate([_hashes([column.slice(at, BLOCK_ROWS) for column in columns]) for at in blocks])
+
+
+def _hashes(columns: list[pa.Array]) -> np.ndarray:
     marked = [_mark_empty(column) for column in columns]
     joined = pc.binary_join_element_wise(*marked, "\x00", null_handling="replace", null_replacement=MARK)
     trimmed = pc.utf8_rtrim(joined, characters="\x00" + MARK)

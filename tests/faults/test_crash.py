@@ -1,7 +1,7 @@
 """Killed anywhere: the next plain run ends with the same star as one that nobody killed.
 
-The landing path alone is killed in tests/loaders/test_kill_points.py; here it is the shipped commands, through to
-the star: `dlt pipeline run` at every point of `loaders/_core/crash.py`, and `dbt build` in its middle.
+The landing path alone is killed in tests/loaders/test_kill_points.py. Here the shipped commands are, up
+to the star: `dlt pipeline run` at every point of `loaders/_core/crash.py`, `dbt build` in its middle.
 """
 
 from __future__ import annotations
