@@ -122,16 +122,24 @@ def _facebook_campaigns(account: str, rows: list[dict[str, Any]], number: int) -
             total["impressions"] = str(int(total["impressions"]) + 100)
             total["clicks"] = str(int(total["clicks"]) + 3)
             total["spend"] = str(Decimal(total["spend"]) + 7)
+            total["actions"].append({"action_type": "lead", "value": "4", "7d_click": "3"})
         if campaign == "14" and account == "111" and number == 1:
             total["spend"] = str(Decimal(total["spend"]) + Decimal("0.01"))
         found.append({"campaign_id": campaign, **total})
     return found
 
 
-def _total(rows: list[dict[str, Any]]) -> dict[str, str]:
-    sums: dict[str, str] = {}
+def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    sums: dict[str, Any] = {}
     for name in ("impressions", "clicks", "inline_link_clicks", "spend"):
         sums[name] = str(sum((Decimal(row.get(name) or 0) for row in rows), Decimal(0)))
+    for name in ("actions", "action_values"):
+        kinds: dict[str, dict[str, Any]] = {}
+        for action in (action for row in rows for action in row[name]):
+            summed = kinds.setdefault(action["action_type"], {"action_type": action["action_type"]})
+            for window in action.keys() - {"action_type"}:
+                summed[window] = str(Decimal(summed.get(window, 0)) + Decimal(action[window]))
+        sums[name] = list(kinds.values())
     return sums
 
 

@@ -107,6 +107,14 @@ def test_remainders_carry_their_cause(built: Star, first: Dump) -> None:
     ]
 
 
+def test_conversions_of_a_deleted_ad_stand_in_its_campaign(built: Star, first: Dump) -> None:
+    found = built.landing.query(
+        "select distinct campaign_id, conversion_action_id, attribution_window, conversions"
+        " from marts.fact_ad_conversion where platform = 'facebook_ads' and ad_id is null order by 3"
+    )
+    assert found == [("12", "lead", "7d_click", 3), ("12", "lead", "default", 4)]
+
+
 def test_equal_ids_in_two_ad_groups_stay_apart(built: Star, first: Dump) -> None:
     for table, key in (("ad", "ad_key"), ("keyword", "keyword_key")):
         count = one(

@@ -131,7 +131,10 @@ select
         as fact_ad_performance_state,
     md5(
         common_state || ' ' || {{ run.format('conversion') }}
-        || case when platform = 'facebook_ads' then ' ' || {{ run.format('ad') }} else '' end
+        || case
+            when platform = 'facebook_ads' then ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }}
+            else ''
+        end
     ) as fact_ad_conversion_state,
     md5(common_state || ' ' || {{ run.format('keyword') }}) as fact_keyword_performance_state,
     md5(common_state || ' ' || {{ run.format('search_term') }}) as fact_search_term_performance_state

@@ -33,3 +33,28 @@ select
     read_at
 from {{ ref('int_conversions__unnested') }}
 where {{ in_changed_partitions('partition_key', 'fact_ad_conversion') }}
+union all
+-- Deleted ads: Meta tells their conversions in the campaign's report only.
+select
+    date_day,
+    account_key,
+    campaign_key,
+    ad_group_key,
+    ad_key,
+    conversion_action_key,
+    platform,
+    account_id,
+    campaign_id,
+    ad_group_id,
+    ad_id,
+    conversion_action_id,
+    attribution_window,
+    conversions,
+    all_conversions,
+    conversion_value,
+    currency_code,
+    is_settled,
+    run_seq,
+    read_at
+from {{ ref('int_conversions__remaining') }}
+where {{ in_changed_partitions('partition_key', 'fact_ad_conversion') }}

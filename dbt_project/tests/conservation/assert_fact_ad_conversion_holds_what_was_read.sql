@@ -31,6 +31,7 @@ held as (
         sum(
             case
                 when platform = 'google_ads' then conversions
+                when ad_key = {{ unknown_key() }} then 0
                 when conversions is not null then 1
                 else 0
             end

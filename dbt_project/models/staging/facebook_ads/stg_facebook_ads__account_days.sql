@@ -6,6 +6,7 @@ with source as ({{ landed_rows('facebook_ads', 'insights_account', [
         'spend',
         'reach',
         'frequency',
+        'actions',
     ]) }}
 ),
 
@@ -23,6 +24,7 @@ renamed as (
 
         -- text
         account_currency as currency_code,
+        actions,
 
         -- numbers
         {{ to_count('impressions') }} as impressions,

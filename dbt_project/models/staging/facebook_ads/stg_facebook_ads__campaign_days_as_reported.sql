@@ -7,6 +7,8 @@ with source as ({{ landed_rows('facebook_ads', 'insights_campaign', [
         'spend',
         'reach',
         'frequency',
+        'actions',
+        'action_values',
     ]) }}
 ),
 
@@ -27,6 +29,8 @@ renamed as (
 
         -- text
         account_currency as currency_code,
+        actions,
+        action_values,
 
         -- numbers
         {{ to_count('impressions') }} as impressions,

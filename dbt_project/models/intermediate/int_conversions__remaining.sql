@@ -1,0 +1,150 @@
+{%- set kept = [
+    'direction', 'partition_key', 'account_id', 'date_day', 'campaign_id', 'account_key', 'currency_code',
+    'is_settled', 'campaign_version_key', 'run_seq', 'read_at'
+] -%}
+-- Only where something can be missing are the lists taken apart a second time: on the days of a campaign that
+-- delivered more than its ads, and from the first to the last day that its deleted ads can have figures on.
+with deleted_ads as (
+    select
+        account_id,
+        campaign_id,
+        min(first_day) as first_day,
+        max(last_day) as last_day
+    from {{ ref('int_ads__deleted') }}
+    where platform = 'facebook_ads'
+    group by account_id, campaign_id
+),
+
+delivery_remainders as (
+    select
+        account_id,
+        campaign_id,
+        date_day
+    from {{ ref('fact_ad_performance') }}
+    where
+        platform = 'facebook_ads'
+        and row_kind = 'remainder'
+),
+
+reported as (
+    select
+        1 as direction,
+        partition_key,
+        account_id,
+        date_day,
+        campaign_id,
+        actions,
+        action_values,
+        run_seq,
+        read_at
+    from {{ ref('stg_facebook_ads__campaign_days') }}
+    union all
+    select
+        -1 as direction,
+        partition_key,
+        account_id,
+        date_day,
+        campaign_id,
+        actions,
+        action_values,
+        cast(null as bigint) as run_seq,
+        cast(null as timestamptz) as read_at
+    from {{ ref('stg_facebook_ads__ad_days') }}
+),
+
+comparable as (
+    select
+        reported.*,
+        days.account_key,
+        days.currency_code,
+        days.is_settled,
+        versions.campaign_key as campaign_version_key
+    from reported
+    left join deleted_ads
+        on
+            reported.account_id = deleted_ads.account_id
+            and reported.campaign_id = deleted_ads.campaign_id
+            and reported.date_day between deleted_ads.first_day and deleted_ads.last_day
+    left join delivery_remainders
+        on
+            reported.account_id = delivery_remainders.account_id
+            and reported.campaign_id = delivery_remainders.campaign_id
+            and reported.date_day = delivery_remainders.date_day
+    {{ joined_days_and_versions('reported', "'facebook_ads'") }}
+    where
+        (reported.actions is not null or reported.action_values is not null)
+        and (deleted_ads.campaign_id is not null or delivery_remainders.campaign_id is not null)
+),
+
+figures as (
+    {{
+        unnested_actions(
+            'comparable',
+            kept,
+            {
+                'campaign_key': "coalesce(ad_days.campaign_version_key, "
+                ~ entity_key(["'facebook_ads'", 'ad_days.account_id'], 'ad_days.campaign_id') ~ ")",
+            },
+            entity_key(["'facebook_ads'"], 'acts.action_type')
+        )
+    }}
+),
+
+subtracted as (
+    select
+        partition_key,
+        date_day,
+        account_key,
+        campaign_key,
+        conversion_action_key,
+        account_id,
+        campaign_id,
+        action_type,
+        attribution_window,
+        sum(direction * coalesce(conversions, 0)) as conversions,
+        sum(direction * coalesce(conversion_value, 0)) as conversion_value,
+        -- A campaign's report without any list has told nothing to subtract from.
+        max(max(direction)) over (partition by partition_key, campaign_id) as is_told,
+        max(currency_code) as currency_code,
+        max(case when is_settled then 1 else 0 end) as settled,
+        max(max(run_seq)) over (partition by partition_key, campaign_id) as run_seq,
+        max(max(read_at)) over (partition by partition_key, campaign_id) as read_at
+    from figures
+    group by
+        partition_key,
+        date_day,
+        account_key,
+        campaign_key,
+        conversion_action_key,
+        account_id,
+        campaign_id,
+        action_type,
+        attribution_window
+)
+
+select
+    partition_key,
+    date_day,
+    account_key,
+    campaign_key,
+    {{ unknown_key() }} as ad_group_key,
+    {{ unknown_key() }} as ad_key,
+    conversion_action_key,
+    cast('facebook_ads' as {{ type_text() }}) as platform,
+    account_id,
+    campaign_id,
+    cast(null as {{ type_text() }}) as ad_group_id,
+    cast(null as {{ type_text() }}) as ad_id,
+    action_type as conversion_action_id,
+    attribution_window,
+    cast(conversions as {{ type_money() }}) as conversions,
+    cast(null as {{ type_money() }}) as all_conversions,
+    cast(conversion_value as {{ type_money() }}) as conversion_value,
+    currency_code,
+    settled = 1 as is_settled,
+    run_seq,
+    read_at
+from subtracted
+where
+    is_told = 1
+    and (conversions <> 0 or conversion_value <> 0)
