@@ -145,7 +145,7 @@ def insights(level: str, ids: str = "", statuses: Sequence[str] = (), control: s
             return PAGES.pages(api.http, path, order | paging)
         return RUNS.pages(api.http, path, order, paging)
 
-    table = Resource(f"insights_{level}", in_parts(read, 500), ("data",), columns=tuple(fields.split(",")))
+    table = Resource(f"insights_{level}", in_parts(read, 1000), ("data",), columns=tuple(fields.split(",")))
     return replace(table, day=("date_start",), totals=("impressions", "clicks", "spend"), control=control)
 
 

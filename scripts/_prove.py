@@ -76,8 +76,15 @@ def read() -> Iterator[Claim]:
 
 
 def commit() -> str:
-    """What is being proven: the checkout's commit, marked if files differ from it."""
-    command = ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
+    """What is being proven: the last commit of anything but docs/, marked if files differ from it."""
+    proven_files = ["--", ".", ":!docs"]
+    newest = told_by_git("log", "-1", "--format=%h", "--abbrev=12", *proven_files)
+    return newest + ("-dirty" if told_by_git("status", "--porcelain", *proven_files) else "")
+
+
+def told_by_git(*arguments: str) -> str:
+    """What git answers."""
+    command = ["git", *arguments]
     return subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=True).stdout.strip()
 
 

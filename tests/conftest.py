@@ -24,6 +24,13 @@ ROOT = Path(__file__).parents[1]
 OURS = ("ADSTAR_", "SOURCES__", "DBT_", "PGPASS", "PGHOST", "PGPORT")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, when several processes share the tests, those that share what costs much to make."""
+    for item in items:
+        journeys = "base" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("journeys" if journeys else item.path.name))
+
+
 @pytest.fixture(scope="session")
 def state_folder() -> Iterator[Path]:
     """A folder every user may enter: the server runs as another one when the tests run as root."""

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 
 from loaders._core.sets import SpooledFile
 
-# A package costs a quarter of a second whatever is in it. Small readings never have so much.
-PACKAGE_FILES = 4
+# A package costs a quarter of a second of Python whatever is in it. Small readings never have so much.
+PACKAGE_FILES = 8
 
 Waiting = tuple[str, SpooledFile]
 

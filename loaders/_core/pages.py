@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -16,7 +17,7 @@ import xxhash
 
 from loaders._core.declare import Account, Reader, Window
 from loaders._core.errors import BadBody, GaveUp, Lost, TooLarge, VendorError
-from loaders._core.http import Classify, Http, Query, decode
+from loaders._core.http import Classify, Http, Query, Reply, decode
 from loaders._core.stream import Documents, Mark
 
 logger = logging.getLogger(__name__)
@@ -110,25 +111,30 @@ class Listing:
                 yield Mark.AGAIN
 
     def _once(self, http: Http, first: str, classify: Classify | None) -> Iterator[bytes]:
-        links, contents = set[str](), set[bytes]()
-        following: str | None = first
-        while following:
-            if following in links:
-                raise _Twice("a link to the next page came twice")
-            links.add(following)
-            page = http.ask("GET", following, classify=classify)
-            records = _inside(page.members, self.records)
-            if records is None or records[0] != ord("["):
-                raise BadBody(
-                    f"the page has no list {'.'.join(self.records)!r}", where=first.partition("?")[0]
-                )
-            content = xxhash.xxh3_128_digest(records)
-            if len(records) > 2 and content in contents:
-                raise _Twice("the records of a page came twice")
-            contents.add(content)
-            yield page.body
-            link = _inside(page.members, self.link)
-            following = msgspec.json.decode(link, type=str | None) if link else None
+        links, contents = {first}, set[bytes]()
+        ask = partial(http.ask, "GET", classify=classify)
+        # The next page comes in while this one is taken apart: half of reading is waiting for the vendor.
+        with ThreadPoolExecutor(1, "next page") as ahead:
+            coming: Future[Reply] | None = ahead.submit(ask, first)
+            while coming:
+                page = coming.result()
+                records = _inside(page.members, self.records)
+                if records is None or records[0] != ord("["):
+                    raise BadBody(
+                        f"the page has no list {'.'.join(self.records)!r}", where=first.partition("?")[0]
+                    )
+                content = xxhash.xxh3_128_digest(records)
+                if len(records) > 2 and content in contents:
+                    raise _Twice("the records of a page came twice")
+                contents.add(content)
+                link = _inside(page.members, self.link)
+                following = msgspec.json.decode(link, type=str | None) if link else None
+                again = following in links
+                coming = ahead.submit(ask, following) if following and not again else None
+                yield page.body
+                if again:
+                    raise _Twice("a link to the next page came twice")
+                links.add(following or first)
 
 
 class _Twice(Exception):

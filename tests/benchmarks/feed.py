@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 ACCOUNT = "900000000000001"
 DAY = "2026-06-30"
-PAGE_ROWS = 500
+PAGE_ROWS = 1000  # what the loader asks for
 _NUMBER = "#########"
 
 

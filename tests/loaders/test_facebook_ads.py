@@ -22,6 +22,7 @@ from loaders._core.http import Reply
 from loaders._core.pages import Api
 from loaders._core.stream import whole
 from loaders.facebook_ads import LOADER, classify, classify_run, wait_seconds
+from simulators import facebook
 from simulators.server import Simulator
 
 TOKEN = "EAABsbCS1iHgBO7zZCq"
@@ -105,7 +106,7 @@ def test_ad_and_campaign_days_come_by_a_report_run_that_includes_deleted_objects
     order, poll, rows = server.asked
     assert (order.method, order.path) == ("POST", "/v26.0/act_123/insights")
     assert (poll.method, poll.path) == ("GET", "/v26.0/900")
-    assert (rows.method, rows.path, rows.query) == ("GET", "/v26.0/900/insights", {"limit": "500"})
+    assert (rows.method, rows.path, rows.query) == ("GET", "/v26.0/900/insights", {"limit": "1000"})
     assert json.loads(order.form["time_range"]) == {"since": "2026-02-01", "until": "2026-02-28"}
     assert order.form["time_increment"] == "1"
     assert order.form["level"] == level
@@ -639,7 +640,8 @@ PASSING_FAULTS = {
 
 
 @pytest.mark.parametrize("name", PASSING_FAULTS)
-def test_a_fault_that_passes_changes_nothing_in_what_is_read(sim, plain, name):
+def test_a_fault_that_passes_changes_nothing_in_what_is_read(sim, plain, name, monkeypatch):
+    monkeypatch.setattr(facebook, "INSIGHTS_LIMIT", 300)  # so that there is a page in the middle
     with simulated(sim) as (api, _):
         account = LOADER.accounts(api)[0]
         sim.fault(name.split()[0], **PASSING_FAULTS[name])
