@@ -26,16 +26,12 @@ known as (
 referenced as (
     select
         conversion_action_key,
-        platform,
-        case when platform = 'google_ads' then account_id end as account_id,
-        conversion_action_id
+        max(platform) as platform,
+        max(case when platform = 'google_ads' then account_id end) as account_id,
+        max(conversion_action_id) as conversion_action_id
     from {{ ref('fact_ad_conversion') }}
     where conversion_action_id is not null
-    group by
-        conversion_action_key,
-        platform,
-        case when platform = 'google_ads' then account_id end,
-        conversion_action_id
+    group by conversion_action_key
 ),
 
 named as (
