@@ -129,12 +129,14 @@ class Listing:
                 contents.add(content)
                 link = _inside(page.members, self.link)
                 following = msgspec.json.decode(link, type=str | None) if link else None
-                again = following in links
-                coming = ahead.submit(ask, following) if following and not again else None
+                comes_again = following in links
+                coming = None
+                if following and not comes_again:
+                    links.add(following)
+                    coming = ahead.submit(ask, following)
                 yield page.body
-                if again:
+                if comes_again:
                     raise _Twice("a link to the next page came twice")
-                links.add(following or first)
 
 
 class _Twice(Exception):
