@@ -196,20 +196,25 @@ class EmbeddedWarehouse:
 
     @cached_property
     def _binaries(self) -> Path:
-        installed = _wheel() / "pginstall18"
+        wheel = _wheel()
+        installed = wheel / "pginstall18"
         if self._owner is None or self._reaches(installed / "bin"):
             return installed / "bin"
-        size = sum(f.stat().st_size for f in installed.rglob("*") if f.is_file())
+        # The programs look for their libraries where the wheel has them: beside its package (Linux) or in it.
+        parts = [installed, wheel.with_suffix(".libs"), wheel / ".dylibs"]
+        parts = [part for part in parts if part.exists()]
+        size = sum(f.stat().st_size for part in parts for f in part.rglob("*") if f.is_file())
         copy = self._shared / f"postgres-18-{size}"
         if not copy.exists():
-            part = copy.with_suffix(f".{os.getpid()}")
-            shutil.copytree(installed, part, symlinks=True)
-            for path in part.rglob("*"):
+            begun = copy.with_suffix(f".{os.getpid()}")
+            for part in parts:
+                shutil.copytree(part, begun / part.relative_to(wheel.parent), symlinks=True)
+            for path in [begun, *begun.rglob("*")]:
                 if not path.is_symlink():
                     path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
             with suppress(FileExistsError, OSError):
-                part.rename(copy)
-        return copy / "bin"
+                begun.rename(copy)
+        return copy / installed.relative_to(wheel.parent) / "bin"
 
     def _reaches(self, folder: Path) -> bool:
         while not folder.exists():

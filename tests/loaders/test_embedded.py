@@ -20,6 +20,7 @@ import psutil
 import psycopg2
 import pytest
 
+from loaders._core import embedded
 from loaders._core.embedded import SETTINGS, EmbeddedError, EmbeddedWarehouse
 from tests.conftest import ROOT
 from tests.ports import free_port
@@ -175,6 +176,26 @@ def test_root_in_a_folder_nobody_else_may_enter(folder: Path) -> None:
     finally:
         hidden.stop()
         shutil.rmtree(hidden.data, ignore_errors=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a server of another user")
+def test_root_with_an_environment_nobody_else_may_enter(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in /root: the server's programs run from a copy, with the libraries the wheel keeps beside them."""
+    wheel = embedded._wheel()
+    monkeypatch.setattr(embedded, "_wheel", lambda: folder / "site" / wheel.name)
+    monkeypatch.setattr(EmbeddedWarehouse, "_shared", folder / "shared")
+    shutil.copytree(wheel / "pginstall18", folder / "site" / wheel.name / "pginstall18", symlinks=True)
+    shutil.copytree(wheel.with_suffix(".libs"), folder / "site" / f"{wheel.name}.libs")
+    (folder / "site").chmod(0o700)
+    (folder / "shared").mkdir(mode=0o755)
+    hidden = EmbeddedWarehouse(folder / "warehouse", free_port())
+    try:
+        hidden.start()
+        assert ask(hidden, "select 1") == [(1,)]
+    finally:
+        hidden.stop()
 
 
 @pytest.mark.parametrize("port", ["http", "0", "70000", "-1"])
