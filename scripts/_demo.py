@@ -202,7 +202,7 @@ def build() -> int:
     began = time.monotonic()
     counts: dict[str, int] = {}
     warned: list[str] = []
-    # The simulators' days are long over for a test that looks at the wall clock; unit tests are not of the data.
+    # Simulated days are long over for a test that looks at the wall clock; unit tests are not of the data.
     left_out = ["--exclude", "tag:wall_clock", "test_type:unit"]
     command = [str(BIN / "dbt"), "--log-format", "json", "--no-use-colors", "build", *left_out]
     columns = TextColumn("dbt build"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")

@@ -38,12 +38,13 @@ class Claim:
 
 @dataclass(frozen=True)
 class Proof:
-    """How a claim's command ended: `figures` is None if it failed or its output lacks the figure."""
+    """How a claim's command ended: it holds if that was with 0 and the output has the figure."""
 
     commit: str
     date: str
     seconds: int
-    figures: list[str] | None
+    holds: bool
+    figures: list[str]
 
 
 def main() -> int:
@@ -63,7 +64,8 @@ def main() -> int:
             print(f"{claim.name}: {claim.command}", flush=True)
             note(claim).write_text(json.dumps(asdict(prove(claim, here))))
             write(claims)
-        print(f"{claim.name}: {told(claim)}", flush=True)
+        if wanted:
+            print(f"{claim.name}: {told(claim)}", flush=True)
     write(claims)
     return 0 if all(proven(claim, here) for claim in claims) else 1
 
@@ -104,7 +106,7 @@ def last(claim: Claim) -> Proof | None:
 def proven(claim: Claim, here: str) -> bool:
     """Whether a claim holds on this commit; nothing is proven of files that are not committed."""
     proof = last(claim)
-    return proof is not None and proof.figures is not None and proof.commit == here and "dirty" not in here
+    return proof is not None and proof.holds and proof.commit == here and "dirty" not in here
 
 
 def prove(claim: Claim, here: str) -> Proof:
@@ -123,8 +125,9 @@ def prove(claim: Claim, here: str) -> Proof:
             check=False,
         ).returncode
     found = list(re.finditer(claim.figure, output.read_text(errors="replace"), re.MULTILINE))
-    figures = [group for group in found[-1].groups() if group] if found and code == 0 else None
-    return Proof(here, f"{datetime.now(UTC):%Y-%m-%d}", round(time.monotonic() - began), figures)
+    figures = [group for group in found[-1].groups() if group] if found else []
+    seconds = round(time.monotonic() - began)
+    return Proof(here, f"{datetime.now(UTC):%Y-%m-%d}", seconds, bool(found) and code == 0, figures)
 
 
 def told(claim: Claim) -> str:
@@ -132,9 +135,8 @@ def told(claim: Claim) -> str:
     proof = last(claim)
     if proof is None:
         return "not yet run"
-    if proof.figures is None:
-        return f"FAILED on {proof.date}, see {os.path.relpath(note(claim).with_suffix('.log'), HOME)}"
-    return ", ".join(proof.figures) or "holds"
+    figures = ", ".join(proof.figures)
+    return (figures or "holds") if proof.holds else f"NOT SHOWN {figures}".rstrip()
 
 
 def write(claims: list[Claim]) -> None:

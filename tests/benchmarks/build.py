@@ -64,6 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ad-days", type=int, default=1_000_000)
     parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--full-below", type=float, help="fail if the full build takes this many seconds")
+    parser.add_argument(
+        "--next-below", type=float, help="fail if the next day's build takes this many seconds"
+    )
+    parser.add_argument(
+        "--share-below", type=float, help="fail if the next day's has this share of the full one"
+    )
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="adstar-bench-") as state:
         os.chmod(state, 0o755)
@@ -74,7 +81,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ADSTAR_NOW=f"{LAST_DAY + timedelta(days=3)}T00:00:00+00:00",
         )
         try:
-            print(json.dumps(measure(options.ad_days, options.days)))
+            figures = measure(options.ad_days, options.days)
+            print(json.dumps(figures))
+            limits = {
+                "full_seconds": options.full_below,
+                "incremental_seconds": options.next_below,
+                "incremental_share_of_full": options.share_below,
+            }
+            if missed := [name for name, limit in limits.items() if limit and figures[name] >= limit]:
+                raise SystemExit(f"not as promised: {', '.join(missed)}")
         finally:
             stop()
 

@@ -160,12 +160,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--prove", action="store_true", help="fail if a figure is not what was promised")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="adstar-bench-") as state:
         os.chmod(state, 0o755)
         os.environ.update(ADSTAR_STATE=state, ADSTAR_PORT=str(free_port()))
         try:
-            print(json.dumps(measure(options.rows, state)))
+            figures = measure(options.rows, state)
+            print(json.dumps(figures))
+            promised = {
+                "ratio_to_copy": figures["ratio_to_copy"] >= 0.3,
+                "ratio_to_dlt_default": figures["ratio_to_dlt_default"] >= 12,
+                "peak_mb": figures["peak_mb"] < 400,
+            }
+            if options.prove and (missed := [name for name, kept in promised.items() if not kept]):
+                raise SystemExit(f"not as promised: {', '.join(missed)}")
         finally:
             stop()
 
