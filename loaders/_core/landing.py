@@ -35,7 +35,7 @@ from loaders._core.ops import COVERED_COLUMNS, Books
 from loaders._core.sets import Receipt, SpooledFile, write
 from loaders._core.warehouse import Target
 
-# Two, with 10,000 rows a file: one leaves a core idle; larger files only cost memory.
+# Two: one leaves a core idle.
 LOAD_WORKERS = 2
 _COLUMN_TYPES = {
     "_run_seq": "bigint",

@@ -113,7 +113,7 @@ class Listing:
     def _once(self, http: Http, first: str, classify: Classify | None) -> Iterator[bytes]:
         links, contents = {first}, set[bytes]()
         ask = partial(http.ask, "GET", classify=classify)
-        # The next page comes in while this one is taken apart: half of reading is waiting for the vendor.
+        # The next page comes in while this one is taken apart: the reader need not idle as the vendor works.
         with ThreadPoolExecutor(1, "next page") as ahead:
             coming: Future[Reply] | None = ahead.submit(ask, first)
             while coming:

@@ -10,6 +10,13 @@
         post_hook=["{{ remember_partitions() }}", 'analyze {{ this }}'],
     )
 }}
+with both_reports as (
+    select * from {{ ref('int_conversions__unnested') }}
+    union all
+    -- Deleted ads: Meta tells their conversions in the campaign's report only.
+    select * from {{ ref('int_conversions__remaining') }}
+)
+
 select
     date_day,
     account_key,
@@ -31,30 +38,5 @@ select
     is_settled,
     run_seq,
     read_at
-from {{ ref('int_conversions__unnested') }}
-where {{ in_changed_partitions('partition_key', 'fact_ad_conversion') }}
-union all
--- Deleted ads: Meta tells their conversions in the campaign's report only.
-select
-    date_day,
-    account_key,
-    campaign_key,
-    ad_group_key,
-    ad_key,
-    conversion_action_key,
-    platform,
-    account_id,
-    campaign_id,
-    ad_group_id,
-    ad_id,
-    conversion_action_id,
-    attribution_window,
-    conversions,
-    all_conversions,
-    conversion_value,
-    currency_code,
-    is_settled,
-    run_seq,
-    read_at
-from {{ ref('int_conversions__remaining') }}
+from both_reports
 where {{ in_changed_partitions('partition_key', 'fact_ad_conversion') }}
