@@ -26,10 +26,14 @@ OURS = ("ADSTAR_", "SOURCES__", "DBT_", "PGPASS", "PGHOST", "PGPORT")
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, when several processes share the tests, those that share what costs much to make."""
+    """Keep together, when several processes share the tests, those that share what costs much to make.
+
+    What runs dbt comes first: the many short tests then fill up what one process has left when the other ends.
+    """
     for item in items:
         journeys = "base" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("journeys" if journeys else item.path.name))
+    items.sort(key=lambda item: item.path.parent.name in {"loaders", "simulators"})
 
 
 @pytest.fixture(scope="session")
