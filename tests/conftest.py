@@ -28,7 +28,7 @@ OURS = ("ADSTAR_", "SOURCES__", "DBT_", "PGPASS", "PGHOST", "PGPORT")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together, when several processes share the tests, those that share what costs much to make.
 
-    What runs dbt comes first: the many short tests then fill up what one process has left when the other ends.
+    What runs dbt comes first: the many short tests then fill up what one process has left at the end.
     """
     for item in items:
         journeys = "base" in getattr(item, "fixturenames", ())
