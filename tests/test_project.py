@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from loaders.facebook_ads import FacebookAdsSettings
+from loaders.google_ads import GoogleAdsSettings
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file() and "." not in path.name)
@@ -65,6 +68,14 @@ def test_models_named_in_pages_exist(page: Path) -> None:
     models = {path.stem for path in (ROOT / "dbt_project" / "models").rglob("*.sql")}
     for name in re.findall(r"\b(?:stg|int|dim|fact|rpt)_\w*[a-z]\b", page.read_text()):
         assert name in models, f"{page.name} names the model {name}"
+
+
+def test_the_star_and_the_loaders_agree_on_the_days_that_are_read_again() -> None:
+    told = yaml.safe_load((ROOT / "dbt_project" / "dbt_project.yml").read_text())["vars"]["reread_days"]
+    assert told == {
+        "facebook_ads": FacebookAdsSettings().window_days,
+        "google_ads": GoogleAdsSettings().window_days,
+    }
 
 
 def test_every_script_is_told_about() -> None:

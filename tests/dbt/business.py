@@ -2,8 +2,12 @@
 
 Facebook 111 (EUR, Berlin) and 222 (JPY, Tokyo) have the same name. Campaign 11 has two ads, 12 a deleted ad
 whose figures only the campaign has, 13 a purchase on days without delivery, 14 differs from its ad by a
-rounded cent. Google 901 (EUR, Berlin) and 902 (INR, Kolkata) lie below manager 900. Campaign 31 has ad 77 and
-criterion 500 in two ad groups, 32 is Performance Max, 33 (removed and never listed) has only conversions.
+rounded cent, 15 is known only from what its report credits after its ad was deleted. In 222 the reports of
+13 and 14 credit a contact that no ad has, and the third reading finds 13's ad gone and 14's deleted on the
+second of March; its own second day is never restated.
+
+Google 901 (EUR, Berlin) and 902 (INR, Kolkata) lie below manager 900. Campaign 31 has ad 77 and criterion 500
+in two ad groups, 32 is Performance Max, 33 (removed and never listed) has only conversions.
 """
 
 from __future__ import annotations
@@ -46,6 +50,9 @@ def facebook(
             stamp = {"account_id": account, "account_currency": "EUR" if account == "111" else "JPY",
                      "date_start": day.isoformat(), "date_stop": day.isoformat()}  # fmt: skip
             total = [_total(campaigns)] if campaigns else []
+            for row in campaigns:
+                if account == "222" and row["campaign_id"] in ("13", "14"):
+                    row["actions"].append({"action_type": "contact", "value": "1"})
             for resource, found in (
                 ("insights_ad", rows), ("insights_campaign", campaigns), ("insights_account", total),
             ):  # fmt: skip
@@ -59,6 +66,7 @@ def _facebook_entities(account: str, round_no: int) -> Sets:
     gone = {"status": "DELETED", "configured_status": "DELETED", "effective_status": "DELETED",
             "created_time": "2026-01-01T08:00:00+0100",
             "updated_time": "2026-03-02T08:00:00+0100"}  # fmt: skip
+    deleted = {"1202", "1501"} | ({"1401"} if (account, round_no) == ("222", 3) else set())
     names = {
         "11": "Spring" if round_no < 3 else "Spring, renamed",
         "12": "Brand",
@@ -81,8 +89,10 @@ def _facebook_entities(account: str, round_no: int) -> Sets:
         ("ads", account, None): [
             {"id": ad, "account_id": account, "campaign_id": ad[:2], "adset_id": f"{ad[:2]}1",
              "name": f"Ad {ad}",
-             "creative": {"id": "9"}, **status, **stamps, **(gone if ad == "1202" else {})}
-            for ad in ("1101", "1102", "1201", "1202", "1301", "1401")
+             "creative": {"id": "9"}, **status, **stamps,
+             **(gone if ad in deleted else {})}
+            for ad in ("1101", "1102", "1201", "1202", "1301", "1401", "1501")
+            if (account, ad, round_no) != ("222", "1301", 3)
         ],
         ("adcreatives", account, None): [{"id": "9", "account_id": account, "name": "Picture",
         "title": "Buy"}],
@@ -99,7 +109,7 @@ def _facebook_ads(account: str, number: int, round_no: int) -> Iterator[dict[str
             continue  # no delivery; and of the first day a row that vanished on restatement
         if ad == "1301":
             impressions = clicks = cents = 0
-        if ad == "1101" and number < 2:
+        if ad == "1101" and number < 2 and not (yen and number == 1):
             cents, bought = cents + 5 * (round_no - 1), bought + round_no - 1
         yield {
             "campaign_id": ad[:2], "adset_id": f"{ad[:2]}1", "ad_id": ad,
@@ -126,7 +136,9 @@ def _facebook_campaigns(account: str, rows: list[dict[str, Any]], number: int) -
         if campaign == "14" and account == "111" and number == 1:
             total["spend"] = str(Decimal(total["spend"]) + Decimal("0.01"))
         found.append({"campaign_id": campaign, **total})
-    return found
+    nothing = dict.fromkeys(("impressions", "clicks", "inline_link_clicks", "spend"), "0")
+    lead = {"action_type": "lead", "value": "2"}
+    return [*found, {"campaign_id": "15", **nothing, "actions": [lead], "action_values": []}]
 
 
 def _total(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -235,6 +247,9 @@ def _google_day(number: int, round_no: int) -> dict[str, list[dict[str, Any]]]:
         for group in ("41", "42") for device in ("MOBILE", "DESKTOP")
     ]  # fmt: skip
     every = (base * 4 + 1000, 20 + 40, micros * 4 + 166 + 5_000_000)
+    worth = {"metrics__conversions": str(3 * (Decimal(round_no) + Decimal("0.25"))),
+             "metrics__all_conversions": str(3 * (Decimal(round_no) + Decimal("0.75"))),
+             "metrics__conversions_value": "299.7"}  # fmt: skip
     credit = {"metrics__conversions": f"{round_no}.25", "metrics__all_conversions": f"{round_no}.75",
               "metrics__conversions_value": "99.9",
               "segments__conversion_action": "customers/901/conversionActions/61",
@@ -258,5 +273,5 @@ def _google_day(number: int, round_no: int) -> dict[str, list[dict[str, Any]]]:
              100_000)}
             for term in ("red shoes", "scarlet shoes") for match in ("EXACT", "NEAR_EXACT")
         ],
-        "customer_day": [metrics(*every)],
+        "customer_day": [{**metrics(*every), **worth}],
     }  # fmt: skip

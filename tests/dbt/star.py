@@ -32,7 +32,8 @@ class Star:
             [DBT, *arguments], env=self.environment, capture_output=True, text=True, check=False, cwd=ROOT
         )
         assert done.returncode == code, done.stdout[-6000:] + done.stderr
-        results = json.loads((Path(self.environment["DBT_TARGET_PATH"]) / "run_results.json").read_text())
+        told = "sources.json" if "freshness" in arguments else "run_results.json"
+        results = json.loads((Path(self.environment["DBT_TARGET_PATH"]) / told).read_text())
         return {_name(each["unique_id"]): each["status"] for each in results["results"]}
 
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
@@ -89,6 +90,6 @@ def star(server: EmbeddedWarehouse, name: str, folder: Path) -> Iterator[Star]:
 
 
 def _name(unique_id: str) -> str:
-    """Of a node; a unit test's id has its model's name before its own."""
+    """Of a node; a unit test's id has its model's name before its own, a table's its source's."""
     kind, _, *names = unique_id.split(".")
-    return names[1] if kind == "unit_test" else names[0]
+    return names[1] if kind in ("unit_test", "source") else names[0]

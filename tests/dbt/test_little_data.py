@@ -41,6 +41,9 @@ def test_one_source_with_few_fields_and_no_totals(server: EmbeddedWarehouse, tmp
                 ("insights_account", "555", day): [],
             },
         )
+        # Of March: stale, which is an answer, and asked before anything was built.
+        fresh = found.dbt("source", "freshness", code=1)
+        assert (fresh["insights_ad"], fresh["ad_group_ad_day"]) == ("error", "pass")
         found.dbt("build")
         query = found.landing.query
         assert query("select sum(impressions), sum(spend)::text from marts.fact_ad_performance") == [

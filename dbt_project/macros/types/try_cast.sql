@@ -1,5 +1,5 @@
 {#- A landed text as a type; NULL where it is none, so that one odd value neither stops the build nor loses its row
-    (assert_no_landed_value_is_lost_in_a_cast names it). Asking Postgres costs a tenth of a regular expression. -#}
+    (assert_fields_are_as_declared names it). Asking Postgres costs a tenth of a regular expression. -#}
 {% macro try_cast(text, type) -%}
     {{ return(adapter.dispatch('try_cast', 'adstar')(text, type)) }}
 {%- endmacro %}

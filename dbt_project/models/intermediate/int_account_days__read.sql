@@ -81,6 +81,16 @@ begun as (
     from beginnings
 ),
 
+missing_ads as (
+    select
+        partition_key,
+        count(*) as campaigns,
+        min(campaign_id) as first_campaign_id,
+        max(campaign_id) as last_campaign_id
+    from {{ ref('int_campaign_days__missing_ads') }}
+    group by partition_key
+),
+
 described as (
     select
         account_days.*,
@@ -91,7 +101,12 @@ described as (
             > account_days.date_day,
             false
         ) as is_settled,
-        begun.versions_begun
+        begun.versions_begun,
+        coalesce(
+            cast(missing_ads.campaigns as {{ type_text() }})
+            || ' ' || missing_ads.first_campaign_id || ' ' || missing_ads.last_campaign_id,
+            '-'
+        ) as missing_ads_state
     from account_days
     inner join {{ ref('int_accounts__resolved') }} as accounts
         on
@@ -99,6 +114,8 @@ described as (
             and account_days.account_id = accounts.account_id
     inner join begun
         on account_days.partition_key = begun.partition_key
+    left join missing_ads
+        on account_days.partition_key = missing_ads.partition_key
 ),
 
 common as (
@@ -132,7 +149,8 @@ select
     md5(
         common_state || ' ' || {{ run.format('conversion') }}
         || case
-            when platform = 'facebook_ads' then ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }}
+            when platform = 'facebook_ads'
+                then ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }} || ' ' || missing_ads_state
             else ''
         end
     ) as fact_ad_conversion_state,

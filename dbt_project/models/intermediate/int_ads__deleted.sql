@@ -44,6 +44,7 @@ select
     ads.account_id,
     ads.campaign_id,
     ads.ad_id,
+    ads.deleted_at,
     coalesce(
         {{ local_date('ads.created_at', 'accounts.settling_time_zone') }},
         cast('1900-01-01' as date)

@@ -3,19 +3,8 @@
     'is_settled', 'campaign_version_key', 'run_seq', 'read_at'
 ] -%}
 -- Only where something can be missing are the lists taken apart a second time: on the days of a campaign that
--- delivered more than its ads, and from the first to the last day that its deleted ads can have figures on.
-with deleted_ads as (
-    select
-        account_id,
-        campaign_id,
-        min(first_day) as first_day,
-        max(last_day) as last_day
-    from {{ ref('int_ads__deleted') }}
-    where platform = 'facebook_ads'
-    group by account_id, campaign_id
-),
-
-delivery_remainders as (
+-- delivered more than its ads, and on those that can lack its deleted ads.
+with delivery_remainders as (
     select
         account_id,
         campaign_id,
@@ -33,6 +22,7 @@ reported as (
         account_id,
         date_day,
         campaign_id,
+        currency_code as reported_currency_code,
         actions,
         action_values,
         run_seq,
@@ -45,6 +35,7 @@ reported as (
         account_id,
         date_day,
         campaign_id,
+        currency_code as reported_currency_code,
         actions,
         action_values,
         cast(null as bigint) as run_seq,
@@ -56,15 +47,14 @@ comparable as (
     select
         reported.*,
         days.account_key,
-        days.currency_code,
+        coalesce(reported.reported_currency_code, days.currency_code) as currency_code,
         days.is_settled,
         versions.campaign_key as campaign_version_key
     from reported
-    left join deleted_ads
+    left join {{ ref('int_campaign_days__missing_ads') }} as missing_ads
         on
-            reported.account_id = deleted_ads.account_id
-            and reported.campaign_id = deleted_ads.campaign_id
-            and reported.date_day between deleted_ads.first_day and deleted_ads.last_day
+            reported.partition_key = missing_ads.partition_key
+            and reported.campaign_id = missing_ads.campaign_id
     left join delivery_remainders
         on
             reported.account_id = delivery_remainders.account_id
@@ -73,7 +63,7 @@ comparable as (
     {{ joined_days_and_versions('reported', "'facebook_ads'") }}
     where
         (reported.actions is not null or reported.action_values is not null)
-        and (deleted_ads.campaign_id is not null or delivery_remainders.campaign_id is not null)
+        and (missing_ads.campaign_id is not null or delivery_remainders.campaign_id is not null)
 ),
 
 figures as (

@@ -1,5 +1,6 @@
 {{ config(materialized='table', post_hook='analyze {{ this }}') }}
--- Ids as the facts know them; Meta's conversions come from rows that fact_ad_performance has too.
+-- Ids as the facts know them. The conversions of ads come from rows that fact_ad_performance has too; those that only
+-- a campaign's report credits need not.
 select
     platform,
     account_id,
@@ -40,3 +41,13 @@ select
     {{ unknown_key() }} as ad_group_key,
     {{ unknown_key() }} as ad_key
 from {{ ref('stg_google_ads__campaign_conversion_days') }}
+union
+select
+    cast('facebook_ads' as {{ type_text() }}) as platform,
+    account_id,
+    campaign_id,
+    cast(null as {{ type_text() }}) as ad_group_id,
+    cast(null as {{ type_text() }}) as ad_id,
+    {{ unknown_key() }} as ad_group_key,
+    {{ unknown_key() }} as ad_key
+from {{ ref('stg_facebook_ads__campaign_days') }}

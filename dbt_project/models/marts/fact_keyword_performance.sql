@@ -40,7 +40,7 @@ select
     coalesce(keyword_days.impressions, 0) as impressions,
     coalesce(keyword_days.clicks, 0) as clicks,
     coalesce(keyword_days.spend, 0) as spend,
-    days.currency_code,
+    coalesce(keyword_days.currency_code, days.currency_code) as currency_code,
     coalesce(keyword_days.conversions, 0) as conversions,
     coalesce(keyword_days.conversion_value, 0) as conversion_value,
     coalesce(keyword_days.all_conversions, 0) as all_conversions,

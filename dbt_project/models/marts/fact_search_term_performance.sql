@@ -35,7 +35,7 @@ select
     coalesce(search_term_days.impressions, 0) as impressions,
     coalesce(search_term_days.clicks, 0) as clicks,
     coalesce(search_term_days.spend, 0) as spend,
-    days.currency_code,
+    coalesce(search_term_days.currency_code, days.currency_code) as currency_code,
     coalesce(search_term_days.conversions, 0) as conversions,
     coalesce(search_term_days.conversion_value, 0) as conversion_value,
     coalesce(search_term_days.all_conversions, 0) as all_conversions,

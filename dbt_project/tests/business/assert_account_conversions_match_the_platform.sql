@@ -1,5 +1,6 @@
--- Of every account's day and action the fact has as many conversions as Meta's own account report, where that lists
--- any. It warns: Meta models some conversions for each level anew, which nobody can add up.
+-- Every account's day has as many conversions, and of as much worth, as the platform's own account report says: for
+-- Meta by action, where that lists any, for Google all actions together. It warns: Meta models some conversions for
+-- each level anew, which nobody can add up, and Google's fractions are rounded.
 {{ config(tags=['unverified_only'], severity='warn') }}
 {{ blocks_nothing() }}
 with account_days as (
@@ -8,14 +9,14 @@ with account_days as (
         account_id,
         date_day,
         actions,
-        cast(null as {{ type_text() }}) as action_values
+        action_values
     from {{ ref('stg_facebook_ads__account_days') }}
     where
-        actions is not null
+        (actions is not null or action_values is not null)
         and {{ in_unverified_days('date_day', 'fact_ad_conversion') }}
 ),
 
-told as (
+listed as (
     {{
         unnested_actions(
             'account_days',
@@ -26,32 +27,70 @@ told as (
     }}
 ),
 
-held as (
+told as (
     select
+        'facebook_ads' as platform,
         account_id,
         date_day,
-        conversion_action_key,
-        sum(conversions) as conversions
+        action_type,
+        conversions,
+        conversion_value
+    from listed
+    where attribution_window = 'default'
+    union all
+    select
+        'google_ads' as platform,
+        account_id,
+        date_day,
+        '*' as action_type,
+        conversions,
+        conversion_value
+    from {{ ref('stg_google_ads__account_days') }}
+    where {{ in_unverified_days('date_day', 'fact_ad_conversion') }}
+),
+
+credited as (
+    select
+        platform,
+        account_id,
+        date_day,
+        case when platform = 'google_ads' then '*' else conversion_action_id end as action_type,
+        conversions,
+        conversion_value
     from {{ ref('fact_ad_conversion') }}
     where
-        platform = 'facebook_ads'
-        and attribution_window = 'default'
+        attribution_window = 'default'
         and {{ in_unverified_days('date_day', 'fact_ad_conversion') }}
-    group by account_id, date_day, conversion_action_key
+),
+
+held as (
+    select
+        platform,
+        account_id,
+        date_day,
+        action_type,
+        sum(conversions) as conversions,
+        sum(conversion_value) as conversion_value
+    from credited
+    group by platform, account_id, date_day, action_type
 )
 
 select
+    told.platform,
     told.account_id,
     told.date_day,
     told.action_type,
     told.conversions as platform_conversions,
-    held.conversions as fact_conversions
+    held.conversions as fact_conversions,
+    told.conversion_value as platform_conversion_value,
+    held.conversion_value as fact_conversion_value
 from told
 left join held
     on
-        told.account_id = held.account_id
+        told.platform = held.platform
+        and told.account_id = held.account_id
         and told.date_day = held.date_day
-        and told.conversion_action_key = held.conversion_action_key
+        and told.action_type = held.action_type
 where
-    told.attribution_window = 'default'
-    and told.conversions <> coalesce(held.conversions, 0)
+    abs(told.conversions - coalesce(held.conversions, 0)) >= 0.01
+    or abs(told.conversion_value - coalesce(held.conversion_value, 0)) >= 0.01

@@ -7,6 +7,7 @@ with source as ({{ landed_rows('facebook_ads', 'insights_account', [
         'reach',
         'frequency',
         'actions',
+        'action_values',
     ]) }}
 ),
 
@@ -25,6 +26,7 @@ renamed as (
         -- text
         account_currency as currency_code,
         actions,
+        action_values,
 
         -- numbers
         {{ to_count('impressions') }} as impressions,
