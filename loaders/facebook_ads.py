@@ -40,6 +40,8 @@ ADS = f"{STATES},campaign_id,adset_id,creative,conversion_domain"
 ADCREATIVES = f"{NAMED},status,object_type,title,body,link_url,url_tags,thumbnail_url,object_story_spec"
 FIGURES = "impressions,clicks,inline_link_clicks,spend,reach,frequency,actions,action_values"
 INSIGHTS = f"account_id,account_currency,date_start,date_stop,attribution_setting,{FIGURES}"
+USAGE = ("x-app-usage", "x-ad-account-usage", "x-business-use-case-usage", "x-fb-ads-insights-throttle")
+SHARES = ("call_count", "total_time", "total_cputime", "acc_id_util_pct", "app_id_util_pct")
 ADVICE = "put a new token into sources.facebook_ads.access_token"
 RULES = (
     Rule(errors.TooLarge, {(100, 1487534)}, "reduce the amount of data|exceeds the max limit"),
@@ -86,6 +88,12 @@ def wait_seconds(reply: Reply) -> float | None:
     return 60 * max(minutes, default=0) or max(seconds, default=0) or None
 
 
+def used(reply: Reply) -> float:
+    """The fullest of all quotas that the usage headers tell, in percent; Meta refuses at 100."""
+    told = (reply.header_numbers(header, share) for header in USAGE for share in SHARES)
+    return max((number for numbers in told for number in numbers), default=0.0)
+
+
 PAGES = Listing(records=("data",), link=("paging", "next"))
 ENDS = {"Job Completed": True, "Job Failed": False, "Job Skipped": False}
 RUNS = Jobs(
@@ -100,7 +108,7 @@ def connect(settings: FacebookAdsSettings, clock: Clock) -> Api:
         proof = hmac.new(secret(settings.app_secret).encode(), token.encode(), hashlib.sha256)
         params = {"appsecret_proof": secret(proof.hexdigest())}
     headers = {"Authorization": f"Bearer {token}"}
-    return Api.of(settings, classify, params=params, headers=headers)
+    return Api.of(settings, classify, params=params, headers=headers, used=used)
 
 
 def accounts(api: Api) -> list[Account]:
@@ -110,13 +118,12 @@ def accounts(api: Api) -> list[Account]:
     for each in (str(each).removeprefix("act_") for each in asked):
         try:
             api.listed.append(b'{"data":[%s]}' % api.http.fetch("GET", f"act_{each}", params=query))
-        except errors.AccountError as error:
+        except errors.ConfigurationError:
+            raise
+        except errors.AdstarError as error:
             refused.append(Account(each, error=error))
     rows = [row for page in api.listed for row in decode(page, dict[str, Any])["data"]]
-    return refused + [
-        Account(row["account_id"], row.get("name"), row.get("timezone_name", "UTC"), row.get("currency"))
-        for row in rows
-    ]
+    return refused + [Account(row["account_id"], row.get("timezone_name")) for row in rows]
 
 
 def entities(name: str, fields: str, statuses: Sequence[str] = ()) -> Resource:

@@ -121,19 +121,27 @@ def search(api: Api, customer: str, fields: str, source: str) -> Iterator[bytes]
 
 
 def accounts(api: Api) -> list[Account]:
-    """The customers asked for, or all below the manager that can have figures of their own."""
+    """The customers asked for, or all below the manager that can have figures of their own.
+
+    Without a manager each customer lists itself, and one that is refused comes with its error.
+    """
     asked = [digits(each) for each in api.settings.customer_ids]
     manager = digits(api.settings.login_customer_id)
-    roots = [manager] if manager else asked
-    api.listed = [batch for root in roots for batch in search(api, root, CLIENTS, "customer_client")]
+    api.listed, refused = [], {}
+    for root in [manager] if manager else asked:
+        try:
+            api.listed += search(api, root, CLIENTS, "customer_client")
+        except errors.AdstarError as error:
+            if manager or isinstance(error, errors.ConfigurationError):
+                raise
+            refused[root] = error
     batches = [decode(batch, dict[str, Any]).get("results", []) for batch in api.listed]
     found = {}
     for row in (row["customerClient"] for batch in batches for row in batch):
         if not row.get("manager") and (asked or row.get("status") not in ("CANCELED", "CLOSED")):
-            zone, currency = row.get("timeZone", "UTC"), row.get("currencyCode")
-            found[row["id"]] = Account(row["id"], row.get("descriptiveName"), zone, currency)
-    missing = errors.AccountError("no client account below sources.google_ads.login_customer_id")
-    return [found.get(each) or Account(each, error=missing) for each in asked or found]
+            found[row["id"]] = Account(row["id"], row.get("timeZone"))
+    missing = errors.AccountError("no client account: see sources.google_ads.customer_ids, login_customer_id")
+    return [found.get(each) or Account(each, error=refused.get(each, missing)) for each in asked or found]
 
 
 def table(name: str, source: str, fields: str, *, control: str | None = None, where: str = "") -> Resource:

@@ -35,28 +35,43 @@ SPEND = """
     group by platform, currency_code
     order by platform, currency_code
 """
-# One action type of Meta's: the others hold the same purchases under further names.
+# Only what conversion_definitions names, as in rpt_campaign_daily: Meta's action types overlap.
 CONVERSIONS = """
-    select platform, currency_code, sum(conversions)
-    from marts.fact_ad_conversion
-    where attribution_window = 'default' and (platform <> 'facebook_ads' or conversion_action_id = 'purchase')
-    group by platform, currency_code
+    select facts.platform, facts.currency_code, sum(facts.conversions)
+    from marts.fact_ad_conversion as facts
+    join intermediate.conversion_definitions as definitions
+        on definitions.platform = facts.platform
+        and definitions.attribution_window = facts.attribution_window
+        and definitions.conversion_action_id in (facts.conversion_action_id, '*')
+    group by facts.platform, facts.currency_code
 """
+# Of Google's account only the sum of all actions is told: no control of a single one.
 CONTROL_CONVERSIONS = """
-    select 'facebook_ads', raw.account_currency, sum((action ->> 'value')::numeric)
-    from staging.stg_facebook_ads__sets as sets
+    select
+        definitions.platform,
+        raw.account_currency,
+        sum((action ->> replace(definitions.attribution_window, 'default', 'value'))::numeric)
+    from intermediate.conversion_definitions as definitions
+    join staging.stg_facebook_ads__sets as sets on definitions.platform = 'facebook_ads'
     join raw_facebook_ads.insights_account as raw
         on raw._account = sets.account_id and raw._day = sets.date_day and raw._run_seq = sets.data_run_seq
     cross join jsonb_array_elements(coalesce(raw.actions, '[]')::jsonb) as action
-    where sets.resource = 'insights_account' and sets.is_current and action ->> 'action_type' = 'purchase'
-    group by raw.account_currency
+    where
+        sets.resource = 'insights_account'
+        and sets.is_current
+        and definitions.conversion_action_id in (action ->> 'action_type', '*')
+    group by definitions.platform, raw.account_currency
     union all
-    select 'google_ads', raw.customer__currency_code, sum(raw.metrics__conversions::numeric)
-    from staging.stg_google_ads__sets as sets
+    select definitions.platform, raw.customer__currency_code, sum(raw.metrics__conversions::numeric)
+    from intermediate.conversion_definitions as definitions
+    join staging.stg_google_ads__sets as sets
+        on definitions.platform = 'google_ads'
+        and definitions.conversion_action_id = '*'
+        and definitions.attribution_window = 'default'
     join raw_google_ads.customer_day as raw
         on raw._account = sets.account_id and raw._day = sets.date_day and raw._run_seq = sets.data_run_seq
     where sets.resource = 'customer_day' and sets.is_current
-    group by raw.customer__currency_code
+    group by definitions.platform, raw.customer__currency_code
 """
 
 

@@ -110,7 +110,7 @@ def proven(claim: Claim, here: str) -> bool:
 
 
 def prove(claim: Claim, here: str) -> Proof:
-    """Run a claim's command with a state folder of its own; its output goes into a file beside the note."""
+    """Run a claim's command in this checkout; its output goes into a file beside the note."""
     began = time.monotonic()
     output = note(claim).with_suffix(".log")
     environment = os.environ | {"COLUMNS": "120"}

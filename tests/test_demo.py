@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from loaders._core.embedded import EmbeddedWarehouse
+from scripts._demo_summary import CONTROL_CONVERSIONS, CONVERSIONS
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -128,6 +131,33 @@ def test_spend_and_conversions_stand_beside_the_platforms_totals(first: str) -> 
         spend, their_spend, difference, conversions, theirs, missing = line.split()[2:]
         assert (spend, difference) == (their_spend, "0.00"), line
         assert (conversions, missing) == (theirs, "0.00"), line
+
+
+def test_the_conversions_shown_are_those_that_conversion_definitions_names(demo: Demo, first: str) -> None:
+    """On both sides, and the same that rpt_campaign_daily counts."""
+    report = "select platform, currency_code, sum(conversions) from reports.rpt_campaign_daily group by 1, 2"
+    warehouse = EmbeddedWarehouse(demo.state / "warehouse", demo.port)
+    with closing(warehouse.connect()) as connection, connection.cursor() as cursor:
+
+        def asked(sql: str) -> dict[tuple[str, str], Decimal]:
+            cursor.execute(sql)
+            return {(platform, currency): conversions for platform, currency, conversions in cursor}
+
+        # What the test changes is never committed.
+        purchases = asked(CONVERSIONS)
+        assert purchases == asked(CONTROL_CONVERSIONS) == asked(report)
+        cursor.execute(
+            "update intermediate.conversion_definitions set conversion_action_id = 'lead',"
+            " attribution_window = '7d_click' where platform = 'facebook_ads'"
+        )
+        leads = asked(CONVERSIONS)
+        assert leads == asked(CONTROL_CONVERSIONS)
+        changed = {
+            platform for (platform, currency), sums in leads.items() if sums != purchases[platform, currency]
+        }
+        assert changed == {"facebook_ads"}
+        cursor.execute("update intermediate.conversion_definitions set conversion_action_id = '7'")
+        assert asked(CONTROL_CONVERSIONS) == {}
 
 
 def test_the_second_run_is_a_day_later_and_incremental(second: str) -> None:

@@ -14,15 +14,11 @@ from rich.console import Console
 from loaders._core import configure, redact, warehouse
 from loaders._core.declare import Clock, Loader, Window
 from loaders._core.dry_run import describe
-from loaders._core.errors import AdstarError, ConfigurationError
+from loaders._core.errors import AdstarError, ConfigurationError, UsageError
 from loaders._core.report import Watch, summary
 from loaders._core.run import Outcome, Result, SourceRun
 
 OK, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
-
-
-class UsageError(AdstarError):
-    """The command was called in a way that has no meaning."""
 
 
 def main(
@@ -70,9 +66,12 @@ def main(
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:
-    """0 if all is well, 1 if a source failed, 3 if one left accounts out."""
+    """The gravest of all: 1 if a source failed, 2 if one was asked for what has no meaning, 3 if one left
+    accounts out, 0 if all is well.
+    """
     seen = set(outcomes)
-    return FAILED if "failed" in seen else PARTIAL if "partial" in seen else OK
+    graver = {"failed": FAILED, "refused": USAGE, "partial": PARTIAL}
+    return next((code for outcome, code in graver.items() if outcome in seen), OK)
 
 
 def _clock() -> Clock:
@@ -97,15 +96,15 @@ def _dry_run(
     console: Console, loaders: list[Loader], clock: Clock, backfill: Window | None, target_name: str | None
 ) -> int:
     target = warehouse.resolve(target_name)
-    code = OK
+    outcomes: list[Outcome] = []
     for loader in loaders:
         try:
             for line in describe(loader, configure.settings_of(loader), target, clock, backfill):
                 console.print(line, markup=False, highlight=False)
         except AdstarError as error:
             print(f"{loader.name}: {error}", file=sys.stderr)
-            code = FAILED
-    return code
+            outcomes.append("refused" if isinstance(error, UsageError) else "failed")
+    return exit_code(outcomes)
 
 
 def _set_up_logging(verbosity: int) -> None:

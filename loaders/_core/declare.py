@@ -76,15 +76,13 @@ class Account:
 
     Attributes:
         id: the vendor's id as rows of raw shall carry it in ``_account`` (Facebook without ``act_``).
-        timezone: IANA name; the account's days begin and end in it.
-        currency: ISO 4217 code, None where the vendor did not say.
+        timezone: IANA name; the account's days begin and end in it. Give it as the vendor does: an account
+            whose time zone is missing or unknown is left out.
         error: why this account can't be read although it was asked for; it then counts as failed.
     """
 
     id: str
-    name: str | None = None
     timezone: str = "UTC"
-    currency: str | None = None
     error: Exception | None = None
 
 
@@ -118,7 +116,6 @@ class Resource:
         columns: raw columns that always exist, whether a value was ever seen or not (every column staging
             reads). Others appear with their first value.
         per_account: False for the list of accounts itself: read once a run, with ``Loader.root``.
-        personal: raw columns that hold personal data.
     """
 
     name: str
@@ -130,7 +127,6 @@ class Resource:
     control: str | None = None
     columns: tuple[str, ...] = ()
     per_account: bool = True
-    personal: frozenset[str] = frozenset()
 
 
 @configspec

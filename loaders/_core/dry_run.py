@@ -21,18 +21,23 @@ def describe(
 
     The vendor is asked for the list of accounts, the warehouse for what it has; neither is changed, and an
     embedded warehouse that does not run is not started.
+
+    Raises:
+        AdstarError: as the run would have failed before it read anything.
     """
     run = SourceRun(loader, settings, target, clock, backfill=backfill)
     reports = [r.name for r in loader.resources if r.day]
     where = f"target {target.name} ({target.host}:{target.port})"
     yield f"{loader.name}: would land in raw_{loader.name} of {where}"
     with loader.connect(settings, clock) as api:
-        accounts = loader.accounts(api)
+        accounts = run.accounts(api)
     readable = [account for account in accounts if account.error is None]
     for account in accounts:
         if account.error is not None:
             yield f"  account {account.id}: would be left out, {account.error}"
     chunks = run.plan(readable, _covered(loader, target, reports))
+    for note in run.notes:
+        yield f"  {note}"
     entities = ", ".join(r.name for r in loader.resources if not r.day)
     for chunk in chunks:
         for name, window in chunk.windows.items():

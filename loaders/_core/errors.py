@@ -1,6 +1,7 @@
 """What can go wrong while reading a vendor, and what follows from it.
 
     AdstarError                    every error below; its text never holds a secret
+    ├── UsageError                 what was asked for has no meaning: nothing is read
     ├── ConfigurationError         a setting or credential is wrong: the whole source stops
     ├── AccountError               this account can't be read: it is skipped, the others land
     └── VendorError                the vendor's answer can't be used: this account has failed
@@ -30,6 +31,10 @@ class AdstarError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} [{self.where}]" if self.where else self.message
+
+
+class UsageError(AdstarError):
+    """The command was called in a way that has no meaning; the message says what would have one."""
 
 
 class ConfigurationError(AdstarError):

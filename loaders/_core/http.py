@@ -37,6 +37,10 @@ Result = TypeVar("Result")
 RETRIED = {408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529}
 _TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 _LONGEST_BACK_OFF = 60.0
+_SPARED_PERCENT = (
+    10.0  # of a quota; a backfill that used it up would stop the daily run, and people's own tools
+)
+_LONGEST_REST = 60.0
 
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -208,6 +212,8 @@ class Http:
         deadline_seconds: longest time for one request with its retries and waits.
         attempts: how often one request is sent when it keeps failing; throttling counts only against the
             deadline.
+        used: percent of the vendor's quotas that an answer says is used up; beyond 90 the next request rests,
+            for up to a minute at 100.
         transport, clock, sleep: replaced in tests.
     """
 
@@ -221,6 +227,7 @@ class Http:
         auth: httpx.Auth | None = None,
         deadline_seconds: float = 3600.0,
         attempts: int = 8,
+        used: Callable[[Reply], float] = lambda reply: 0.0,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -233,8 +240,10 @@ class Http:
         self.params = dict(params or {})
         self.deadline_seconds = deadline_seconds
         self.attempts = attempts
+        self.used = used
         self.clock = clock
         self.sleep = sleep
+        self._rests_until = float("-inf")
         self._client = httpx.Client(
             headers={name: value for name, value in (headers or {}).items() if value},
             auth=auth,
@@ -303,7 +312,13 @@ class Http:
             json=json,
             data=dict(form) if form else None,
         )
-        return self._retry(partial(self._send, ask, read), method, url)
+        if (rest := self._rests_until - self.clock()) > 0:
+            logger.info("the vendor's quota is nearly used up; the next request waits %.0f s", rest)
+            self.sleep(rest)
+        reply = self._retry(partial(self._send, ask, read), method, url)
+        beyond = self.used(reply) - (100.0 - _SPARED_PERCENT)
+        self._rests_until = self.clock() + _LONGEST_REST * min(1.0, beyond / _SPARED_PERCENT)
+        return reply
 
     def stream(self, method: str, url: str, *, json: Any = None) -> Iterator[bytes]:
         """The objects of an answer that is a JSON array, in flat memory, handed over when all have come.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import psycopg2
@@ -18,6 +18,7 @@ from loaders._core.sets import Day, Receipt
 from loaders._core.warehouse import Target
 
 IDLE_SECONDS = 30.0
+RESUMED_DAYS = 3
 _TABLES = {
     "ops.lease": (
         "pipeline varchar(200) not null, run_seq bigint not null, holder varchar(400) not null,"
@@ -130,24 +131,38 @@ class Books:
             [run.run_id, run.pipeline, run.mode, run.since, run.until, started_at, run.api_version],
         )
 
-    def unfinished_backfill(self, run: Run) -> tuple[str, set[tuple[str, date | None, date | None]]] | None:
+    def unfinished_backfill(
+        self, run: Run, now: datetime
+    ) -> tuple[str, set[tuple[str, date | None, date | None]]] | None:
         """The newest backfill of the same days if it did not end well: its id, and what of it is committed.
 
-        Committed means (account, since, until) of a chunk.
+        Committed means (account, since, until) of a chunk. None if nothing is, or if the backfill has been
+        at rest for ``RESUMED_DAYS``: whoever asks then wants the days as they are now, all of them.
         """
         rows = self._query(
-            "select run_id, outcome from ops.runs where pipeline = %s and mode = 'backfill' and since = %s"
-            " and until = %s order by started_at desc limit 1",
+            "select run_id, outcome, started_at, finished_at from ops.runs where pipeline = %s"
+            " and mode = 'backfill' and since = %s and until = %s order by started_at desc limit 1",
             [run.pipeline, run.since, run.until],
         )
         if not rows or rows[0][1] == "ok":
             return None
+        run_id, _, *moments = rows[0]
+        # Receipts bear the run's own clock, commits the warehouse's.
+        moments += self._query(
+            f"select max(c.read_at) from {self.schema}.covered c join ops.commits k on k.run_seq = c.run_seq"
+            " where k.run_id = %s",
+            [run_id],
+        )[0]
+        # Another machine's clock may be ahead of ours.
+        age = abs(now - max(moment for moment in moments if moment is not None))
+        if age >= timedelta(days=RESUMED_DAYS):
+            return None
         done = self._query(
             "select distinct account, window_since, window_until from ops.run_resources"
             " where run_id = %s and outcome = 'ok' and window_since is not null",
-            [rows[0][0]],
+            [run_id],
         )
-        return rows[0][0], set(done)
+        return (run_id, set(done)) if done else None
 
     def resume(self, run: Run) -> None:
         """Note that an unfinished run goes on."""
@@ -174,6 +189,15 @@ class Books:
         """Note resources that were not read; those that were are noted with the commit."""
         with self._cursor() as cursor:
             _insert_records(cursor, run, None, records)
+
+    def accounts_read(self) -> set[str]:
+        """The accounts of which reports have ever landed."""
+        rows = self._query(
+            "select distinct account from ops.run_resources"
+            " where pipeline = %s and outcome = 'ok' and window_since is not null",
+            [self.pipeline],
+        )
+        return {row[0] for row in rows}
 
     def covered_until(self, resources: Sequence[str]) -> dict[str, date]:
         """For each account the last day that a live run has read of all these reports."""

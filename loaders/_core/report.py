@@ -86,7 +86,7 @@ def summary(console: Console, results: list[Result]) -> None:
     if table.row_count:
         console.print(table)
     for result in results:
-        style = {"ok": "green", "partial": "yellow", "failed": "red"}[result.outcome]
+        style = {"ok": "green", "partial": "yellow", "failed": "red", "refused": "red"}[result.outcome]
         why = f": {result.message}" if result.message else ""
         console.print(
             f"{result.source} {result.outcome}{why}",

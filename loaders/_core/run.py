@@ -7,29 +7,30 @@ import logging
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Literal, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from loaders._core.crash import kill_point
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings, Window
 from loaders._core.destination import LandingError
-from loaders._core.errors import AdstarError, ConfigurationError
+from loaders._core.errors import AccountError, AdstarError, ConfigurationError, UsageError
 from loaders._core.landing import Harvest, Landing
-from loaders._core.lease import Lease
+from loaders._core.lease import Lease, LeaseLost
 from loaders._core.naming import ColumnNames
-from loaders._core.ops import Books, ResourceRecord, Run
+from loaders._core.ops import RESUMED_DAYS, Books, ResourceRecord, Run
 from loaders._core.redact import redact
 from loaders._core.sets import Day, Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, plain
 from loaders._core.stream import Mark
 from loaders._core.warehouse import Target
-from loaders._core.windows import Chunk, live_window, plan_backfill, plan_live
+from loaders._core.windows import Chunk, backfill_window, floor_day, live_window, plan_backfill, plan_live
 
 _log = logging.getLogger(__name__)
 SUNSET_WARNING_DAYS = 60
 _ZERO = Decimal(0)
-Outcome = Literal["ok", "partial", "failed"]
+Outcome = Literal["ok", "partial", "failed", "refused"]  # refused: what was asked for has no meaning
 Receipts = dict[tuple[str, Day], Receipt]
 
 
@@ -77,6 +78,9 @@ class SourceRun:
 
     Args:
         backfill: read these days and leave the live window where it is; None for a daily run.
+
+    Attributes:
+        notes: what whoever started the run should know although it is no failure; ends the result's message.
     """
 
     def __init__(
@@ -97,26 +101,73 @@ class SourceRun:
         self.result = Result(loader.name)
         self._target = target
         self._progress = progress or Silent()
+        self.notes: list[str] = []
         self._failed: dict[str, str] = {}
+        self._skipped_days = 0
         self._file_numbers = itertools.count()
 
+    def accounts(self, api: Any) -> list[Account]:
+        """The accounts that the vendor lists; one whose days can't be told comes with that as its error.
+
+        Raises:
+            ConfigurationError: there are none.
+        """
+        accounts = self.loader.accounts(api)
+        if not accounts:
+            raise ConfigurationError(
+                f"{self.loader.name} lists no account that can be read, so nothing landed: see whether the"
+                f" credentials under [sources.{self.loader.name}] still reach the accounts, and whether the"
+                " account ids and the manager account named there, if any, are right"
+            )
+        return [_with_time_zone(account) for account in accounts]
+
     def plan(self, accounts: list[Account], covered: dict[str, date]) -> list[Chunk]:
-        """The packages of this run, given how far each account is covered."""
-        todays = [self.clock.today(account.timezone) for account in accounts]
+        """The packages of this run, given how far each account is covered; none without an account.
+
+        Raises:
+            UsageError: no day of the backfill can be read.
+        """
+        if not accounts:
+            return []  # The list alone, without any of them in it, would say that they are gone.
+        todays = {account.id: self.clock.today(account.timezone) for account in accounts}
         if self.backfill is not None:
-            since, until = self.backfill.since, self.backfill.until
-            return plan_backfill(accounts, todays, since, until, self.settings.history_months)
+            return plan_backfill(self._backfill_windows(self.backfill, todays))
         windows = {
-            account.id: live_window(
+            name: live_window(
                 today,
                 window_days=self.settings.window_days,
                 start_date=self.settings.start_date,
-                covered_until=covered.get(account.id),
+                covered_until=covered.get(name),
                 history_months=self.settings.history_months,
             )
-            for account, today in zip(accounts, todays, strict=True)
+            for name, today in todays.items()
         }
         return plan_live(windows, self.settings.window_days)
+
+    def _backfill_windows(self, asked: Window, todays: dict[str, date]) -> dict[str, Window]:
+        """What of a backfill can be read of each account; says so if that is not all."""
+        months = self.settings.history_months
+        windows = {name: backfill_window(asked, today, months) for name, today in todays.items()}
+        found = {name: window for name, window in windows.items() if window is not None}
+        if all(window == asked for window in windows.values()):
+            return found
+        first, last = floor_day(min(todays.values()), months), max(todays.values())
+        kept = f"{self.loader.name} gives {months} months, {first} to {last}"
+        if not found:
+            raise UsageError(f"no day of {asked.since} to {asked.until} can be read: {kept}; ask for those")
+        spans: dict[str, list[str]] = {}
+        for name, window in windows.items():
+            span = "no day" if window is None else f"{window.since} to {window.until}"
+            spans.setdefault(span, []).append(name)
+        each = [f"{span} of account {', '.join(names)}" for span, names in spans.items()]
+        read = ", ".join(each if len(each) > 1 else spans)
+        self._note(f"of {asked.since} to {asked.until} it reads {read}: {kept}")
+        return found
+
+    def _note(self, text: str) -> None:
+        """Say it now and at the end."""
+        _log.warning("%s: %s", self.loader.name, text)
+        self.notes.append(text)
 
     def execute(self) -> Result:
         """Do it all; errors end up in the result, never in the caller."""
@@ -125,8 +176,8 @@ class SourceRun:
             self._execute()
         except Exception as error:
             cause = _root(error)
-            self.result.outcome = "failed"
-            self.result.message = redact(str(cause) or type(cause).__name__)
+            self.result.outcome = "refused" if isinstance(cause, UsageError) else "failed"
+            self.result.message = self._message(cause)
             if isinstance(cause, AdstarError):
                 _log.error("%s: %s", self.loader.name, cause)
             else:
@@ -145,9 +196,9 @@ class SourceRun:
             try:
                 with self.loader.connect(self.settings, self.clock) as api:
                     self._read_and_land(api, lease, run)
-                self._conclude(run)
+                self._conclude()
             except BaseException as error:
-                self._end(run, "failed", redact(str(_root(error)) or type(_root(error)).__name__))
+                self._end(run, "failed", self._message(_root(error)))
                 raise
             kill_point("run.before_end")
             self._end(run, self.result.outcome, self.result.message)
@@ -156,13 +207,12 @@ class SourceRun:
         mode = "backfill" if self.backfill else "live"
         since, until = (self.backfill.since, self.backfill.until) if self.backfill else (None, None)
         run = Run(uuid.uuid4().hex, self.loader.name, mode, since, until, self.settings.api_version)
-        unfinished = self.books.unfinished_backfill(run) if self.backfill else None
+        unfinished = self.books.unfinished_backfill(run, self.clock.now()) if self.backfill else None
         if unfinished is None:
             self.books.begin(run, self.clock.now())
         else:
             run.run_id, run.done = unfinished
             self.books.resume(run)
-            _log.info("%s: going on with the unfinished backfill %s to %s", self.loader.name, since, until)
         return run
 
     def _end(self, run: Run, outcome: str, message: str | None) -> None:
@@ -171,26 +221,34 @@ class SourceRun:
         except Exception as error:
             _log.warning("%s: could not note the end of the run: %s", self.loader.name, error)
 
-    def _conclude(self, run: Run) -> None:
-        if not self._failed:
-            return
-        if all(r.outcome != "ok" for r in self.result.records if r.since is not None):
-            self.result.outcome = "failed"
+    def _conclude(self) -> None:
+        if self._failed:
+            landed = any(r.outcome == "ok" for r in self.result.records if r.since is not None)
+            self.result.outcome = "partial" if landed or self._skipped_days else "failed"
+        self.result.message = self._message()
+
+    def _message(self, error: BaseException | None = None) -> str | None:
+        """How it ended, gravest first: what broke it off, or else the accounts left out; then the notes."""
+        if error is not None:
+            ends = [redact(str(error) or type(error).__name__)]
         else:
-            self.result.outcome = "partial"
-        self.result.message = "; ".join(
-            f"account {name}: {why}" for name, why in sorted(self._failed.items())
-        )
+            ends = [f"account {name}: {why}" for name, why in sorted(self._failed.items())]
+        return "; ".join([*ends, *self.notes]) or None
 
     def _read_and_land(self, api: Any, lease: Lease, run: Run) -> None:
-        accounts = self.loader.accounts(api)
+        accounts = self.accounts(api)
         readable = []
         for account in accounts:
             if account.error is not None:
                 self._fail(account, None, account.error, run)
             else:
                 readable.append(account)
-        chunks = self.plan(readable, self.books.covered_until(self._reports()))
+        if gone := sorted(self.books.accounts_read() - {account.id for account in accounts}):
+            self.notes.append(
+                f"no longer listed: account {', '.join(gone)} (closed, or out of reach of the credentials;"
+                " what has landed stays)"
+            )
+        chunks = self._left_to_do(self.plan(readable, self.books.covered_until(self._reports())), run)
         by_id = {account.id: account for account in readable}
         names = self._names()
         landing = Landing(
@@ -204,6 +262,21 @@ class SourceRun:
             if number:
                 lease.advance()
             self._land_chunk(api, lease, run, chunk, accounts=by_id, landing=landing, names=names)
+
+    def _left_to_do(self, chunks: list[Chunk], run: Run) -> list[Chunk]:
+        """The packages without what the backfill that goes on has landed already."""
+        if not run.done:
+            return chunks
+        for chunk in chunks:
+            for name, window in list(chunk.windows.items()):
+                if (name, window.since, window.until) in run.done:
+                    self._skipped_days += (window.until - window.since).days + 1
+                    del chunk.windows[name]
+        self._note(
+            f"goes on with the unfinished backfill of these days: {self._skipped_days:,} account-days that it"
+            f" has landed are not read again (from {RESUMED_DAYS} days after it stopped they would be)"
+        )
+        return [chunk for chunk in chunks if chunk.windows or chunk.current]
 
     def _land_chunk(
         self,
@@ -223,11 +296,11 @@ class SourceRun:
         def read(load_id: str) -> Harvest:
             harvest = Harvest()
             reader = _Reader(self, api, lease, landing, names=names, load_id=load_id)
-            for account, window, resources in self._tasks(api, chunk, accounts, run):
+            for account, window, resources in self._tasks(api, chunk, accounts):
                 lease.check()
                 try:
                     part = reader.account(account, window, resources)
-                except (ConfigurationError, LandingError):
+                except (ConfigurationError, LandingError, LeaseLost):
                     raise
                 except AdstarError as error:
                     self._fail(account, window, error, run)
@@ -260,7 +333,7 @@ class SourceRun:
         self.result.packages += 1
 
     def _tasks(
-        self, api: Any, chunk: Chunk, accounts: dict[str, Account], run: Run
+        self, api: Any, chunk: Chunk, accounts: dict[str, Account]
     ) -> Iterator[tuple[Account, Window | None, list[Resource]]]:
         """What to read for a package, each entry whole or not at all."""
         if chunk.current:
@@ -269,9 +342,8 @@ class SourceRun:
                 yield self.loader.root(api), None, shared
         resources = [r for r in self.loader.resources if r.per_account and (chunk.current or r.day)]
         for name, window in chunk.windows.items():
-            if name in self._failed or (name, window.since, window.until) in run.done:
-                continue
-            yield accounts[name], window, resources
+            if name not in self._failed:
+                yield accounts[name], window, resources
 
     def _fail(self, account: Account, window: Window | None, error: Exception, run: Run) -> None:
         message = redact(str(error))
@@ -486,6 +558,20 @@ def _said(total: Decimal | None) -> str:
 def _is_new(before: Receipt | None) -> bool:
     """Does a set land as soon as it has a row? Otherwise all its rows must be compared first."""
     return before is None or before.rows == 0
+
+
+def _with_time_zone(account: Account) -> Account:
+    if account.error is not None:
+        return account
+    try:
+        ZoneInfo(account.timezone)
+    except (ZoneInfoNotFoundError, OSError, TypeError, ValueError):
+        why = (
+            f"its time zone is {account.timezone!r}, which names none, so its days can't be told; set it"
+            " right at the platform or, if it is new, update this machine's time zones (package tzdata)"
+        )
+        return replace(account, error=AccountError(why))
+    return account
 
 
 def _root(error: BaseException) -> BaseException:

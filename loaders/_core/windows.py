@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from loaders._core.declare import Account, Window
+from loaders._core.declare import Window
 
 MERGED_DAYS = 62
 
@@ -61,15 +60,14 @@ def plan_live(windows: dict[str, Window], window_days: int) -> list[Chunk]:
     return [*_by_month(history), Chunk(recent, current=True)]
 
 
-def plan_backfill(
-    accounts: Iterable[Account], todays: Sequence[date], since: date, until: date, months: int
-) -> list[Chunk]:
-    """Packages of a backfill: its days month by month, no older than the floor and not after today."""
-    windows = {}
-    for account, today in zip(accounts, todays, strict=True):
-        window = Window(max(since, floor_day(today, months)), min(until, today))
-        if window.since <= window.until:
-            windows[account.id] = window
+def backfill_window(asked: Window, today: date, months: int) -> Window | None:
+    """Of the days asked for those no older than the floor and not after today; None if there are none."""
+    since, until = max(asked.since, floor_day(today, months)), min(asked.until, today)
+    return Window(since, until) if since <= until else None
+
+
+def plan_backfill(windows: dict[str, Window]) -> list[Chunk]:
+    """Packages of a backfill: the days of each account month by month."""
     chunks = _by_month(windows) or [Chunk()]
     chunks[-1].current = True
     return chunks

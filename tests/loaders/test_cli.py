@@ -117,13 +117,34 @@ def test_an_account_left_out_is_3(sources: Vendor, capsys) -> None:
     assert "vendor partial: account 2: no permission for 2" in capsys.readouterr().out
 
 
-def test_failed_weighs_more_than_partial() -> None:
-    assert [command.exit_code(o) for o in ([], ["ok"], ["ok", "partial"], ["partial", "failed"])] == [
-        0,
-        0,
-        3,
-        1,
-    ]
+def test_failed_weighs_more_than_refused_and_that_more_than_partial() -> None:
+    codes = {(): 0, ("ok",): 0, ("ok", "partial"): 3, ("partial", "refused"): 2, ("refused", "failed"): 1}
+    assert {outcomes: command.exit_code(outcomes) for outcomes in codes} == codes
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_backfill_of_days_beyond_reach_is_wrong_usage(sources: Vendor, capsys, dry_run: bool) -> None:
+    days = {"since": date(2020, 1, 1), "until": date(2020, 12, 31)}
+    assert command.main("vendor", dry_run=dry_run, **days) == command.USAGE
+    streams = capsys.readouterr()
+    assert "no day of 2020-01-01 to 2020-12-31 can be read" in streams.out + streams.err
+    assert "37 months, 2023-02-10 to 2026-03-10" in streams.out + streams.err
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_backfill_partly_beyond_reach_says_what_it_reads(sources: Vendor, capsys, dry_run: bool) -> None:
+    days = {"since": date(2020, 1, 1), "until": date(2023, 2, 12)}
+    assert command.main("vendor", dry_run=dry_run, **days) == command.OK
+    assert "it reads 2023-02-10 to 2023-02-12: vendor gives 37 months" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_vendor_that_lists_no_account_is_a_failure(sources: Vendor, capsys, dry_run: bool) -> None:
+    sources.data["accounts"] = []
+    sources.write()
+    assert command.main("vendor", dry_run=dry_run) == command.FAILED
+    streams = capsys.readouterr()
+    assert "vendor lists no account" in streams.out + streams.err
 
 
 def test_a_missing_setting_of_a_configured_source_is_named(sources: Vendor, monkeypatch, capsys) -> None:

@@ -21,12 +21,12 @@ from loaders._core.declare import Account, Clock, Window
 from loaders._core.http import Reply
 from loaders._core.pages import Api
 from loaders._core.stream import whole
-from loaders.facebook_ads import LOADER, classify, classify_run, wait_seconds
+from loaders.facebook_ads import LOADER, classify, classify_run, used, wait_seconds
 from simulators import facebook
 from simulators.server import Simulator
 
 TOKEN = "EAABsbCS1iHgBO7zZCq"
-ACCOUNT = Account("123", timezone="Europe/Berlin", currency="EUR")
+ACCOUNT = Account("123", timezone="Europe/Berlin")
 WINDOW = Window(date(2026, 2, 1), date(2026, 2, 28))
 RESOURCES = {resource.name: resource for resource in LOADER.resources}
 STATUSES = {"ACTIVE", "PAUSED", "DELETED", "ARCHIVED", "IN_PROCESS", "WITH_ISSUES"}
@@ -242,10 +242,7 @@ def test_accounts_are_those_of_the_token_over_an_empty_page_with_their_own_time_
 
     with vendor(answer) as server, opened(server.url) as (api, _):
         found = LOADER.accounts(api)
-        assert [(a.id, a.timezone, a.currency) for a in found] == [
-            ("1", "Europe/Berlin", "EUR"),
-            ("2", "Asia/Tokyo", "JPY"),
-        ]
+        assert [(a.id, a.timezone) for a in found] == [("1", "Europe/Berlin"), ("2", "Asia/Tokyo")]
         assert read(api, "adaccounts", LOADER.root(api)) == [BERLIN, TOKYO]
     assert len(server.asked) == 3
     assert "timezone_name" in server.asked[0].query["fields"]
@@ -263,6 +260,28 @@ def test_accounts_asked_for_by_id_with_or_without_act_and_a_refused_one_is_told_
     assert [ask.path for ask in server.asked] == ["/v26.0/act_1", "/v26.0/act_3"]
     assert found["1"].error is None
     assert isinstance(found["3"].error, errors.AccountError)
+
+
+def test_an_account_that_fails_otherwise_is_told_too_but_a_dead_token_stops_the_source():
+    def answer(ask: Ask) -> Any:
+        if ask.path.endswith("act_1"):
+            return BERLIN
+        return Answer({"error": {"code": code, "message": "no"}}, 400)
+
+    with vendor(answer) as server, opened(server.url, account_ids=["3", "1"]) as (api, _):
+        code = 100
+        found = {account.id: account for account in LOADER.accounts(api)}
+        assert type(found["3"].error) is errors.VendorError
+        assert found["1"].error is None
+        code = 190
+        with pytest.raises(errors.ConfigurationError):
+            LOADER.accounts(api)
+
+
+def test_an_account_without_a_time_zone_is_not_taken_for_one_in_utc():
+    nowhere = {"id": "act_2", "account_id": "2", "timezone_name": None}
+    with vendor(lambda ask: {"data": [BERLIN, nowhere]}) as server, opened(server.url) as (api, _):
+        assert [account.timezone for account in LOADER.accounts(api)] == ["Europe/Berlin", None]
 
 
 # --- errors -------------------------------------------------------------------------------------------------
@@ -367,6 +386,28 @@ def test_the_wait_stands_in_minutes_in_one_header_and_in_seconds_in_another(name
 )
 def test_a_usage_header_in_a_form_of_its_own_is_no_reason_to_fail(header):
     assert wait_seconds(reply(400, {"x-business-use-case-usage": header}, code=80000)) is None
+
+
+def test_the_fullest_quota_of_all_usage_headers_counts():
+    headers = {
+        "x-app-usage": '{"call_count":28,"total_time":25,"total_cputime":25}',
+        "x-business-use-case-usage": '{"1":[{"call_count":7},{"total_cputime":94,"total_time":2}]}',
+        "x-fb-ads-insights-throttle": '{"app_id_util_pct":0.5,"acc_id_util_pct":91.5}',
+    }
+    assert used(reply(200, headers)) == 94.0
+    assert used(reply(200, headers | {"x-ad-account-usage": '{"acc_id_util_pct":99.67}'})) == 99.67
+    assert used(reply(200, {"x-app-usage": "busy"})) == 0.0
+
+
+def test_a_run_near_its_quota_rests_between_requests():
+    usage = {"x-app-usage": '{"call_count":99}'}
+    with (
+        vendor(lambda ask: Answer({"data": []}, headers=usage)) as server,
+        opened(server.url) as (api, time),
+    ):
+        read(api, "campaigns")
+        read(api, "adsets")
+    assert time.slept == [54.0]
 
 
 def test_throttling_in_http_400_waits_as_long_as_the_header_says():

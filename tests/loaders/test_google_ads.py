@@ -24,7 +24,7 @@ from loaders.google_ads import LOADER, classify
 from simulators.server import Simulator
 
 MANAGER = "8033211460"
-ACCOUNT = Account("123", timezone="Europe/Berlin", currency="EUR")
+ACCOUNT = Account("123", timezone="Europe/Berlin")
 WINDOW = Window(date(2026, 2, 1), date(2026, 2, 28))
 RESOURCES = {resource.name: resource for resource in LOADER.resources}
 REPORTS = [name for name, resource in RESOURCES.items() if resource.day]
@@ -358,10 +358,10 @@ CLIENTS = [
 def test_customers_below_the_manager_without_managers_cancelled_closed_and_doubles_but_with_hidden_ones():
     with vendor(Google(CLIENTS)) as server, opened(server.url) as (api, _):
         found = LOADER.accounts(api)
-        assert [(a.id, a.timezone, a.currency) for a in found] == [
-            ("1", "Europe/Berlin", "EUR"),
-            ("2", "Asia/Kolkata", "INR"),
-            ("6", "Europe/Berlin", "EUR"),
+        assert [(a.id, a.timezone) for a in found] == [
+            ("1", "Europe/Berlin"),
+            ("2", "Asia/Kolkata"),
+            ("6", "Europe/Berlin"),
         ]
         assert LOADER.root(api).id == MANAGER
         assert len(read(api, "customer_client", LOADER.root(api))) == 8
@@ -389,6 +389,54 @@ def test_without_a_manager_each_customer_is_its_own_root():
         assert [account.id for account in LOADER.accounts(api)] == ["1111111111", "2"]
     assert "login-customer-id" not in server.asked[-1].headers
     assert [ask.path.split("/")[3] for ask in server.asked[1:]] == ["1111111111", "2"]
+
+
+UNKNOWN = failure(400, "INVALID_ARGUMENT", "queryError", "UNRECOGNIZED_FIELD")
+NOT_ENABLED = failure(403, "PERMISSION_DENIED", "authorizationError", "CUSTOMER_NOT_ENABLED")
+DEAD_TOKEN = failure(401, "UNAUTHENTICATED", "authenticationError", "OAUTH_TOKEN_INVALID")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind"), [(NOT_ENABLED, errors.AccountError), (UNKNOWN, errors.VendorError)]
+)
+def test_without_a_manager_a_refused_customer_comes_with_its_error_and_the_others_are_listed(refusal, kind):
+    answers = (Answer(refusal, refusal["error"]["code"]), [{"results": [client("2", level="0")]}])
+    settings = {"login_customer_id": "", "customer_ids": ["1", "2"]}
+    with vendor(Google(*answers)) as server, opened(server.url, **settings) as (api, _):
+        found = {account.id: account for account in LOADER.accounts(api)}
+        assert type(found["1"].error) is kind
+        assert found["2"].error is None
+        assert len(read(api, "customer_client", LOADER.root(api))) == 1
+
+
+def test_a_refused_manager_or_a_dead_token_stops_the_source():
+    settings = {"login_customer_id": "", "customer_ids": ["1", "2"]}
+    for refusal, chosen in ((NOT_ENABLED, {"customer_ids": ["1"]}), (DEAD_TOKEN, settings)):
+        google = Google(*[Answer(refusal, refusal["error"]["code"])] * 2)
+        with vendor(google) as server, opened(server.url, **chosen) as (api, _):
+            kind = errors.ConfigurationError if refusal is DEAD_TOKEN else errors.AccountError
+            with pytest.raises(kind):
+                LOADER.accounts(api)
+
+
+def test_a_grant_that_the_token_endpoint_refuses_stops_the_source():
+    def answer(ask: Ask) -> Any:
+        return Answer({"error": "invalid_grant"}, 400)
+
+    settings = {"login_customer_id": "", "customer_ids": ["1", "2"]}
+    with (
+        vendor(answer) as server,
+        opened(server.url, **settings) as (api, _),
+        pytest.raises(errors.ConfigurationError, match="invalid_grant"),
+    ):
+        LOADER.accounts(api)
+
+
+def test_a_customer_without_a_time_zone_is_not_taken_for_one_in_utc():
+    nowhere = client("2")
+    del nowhere["customerClient"]["timeZone"]
+    with vendor(Google([{"results": [client("1"), nowhere]}])) as server, opened(server.url) as (api, _):
+        assert [account.timezone for account in LOADER.accounts(api)] == ["Europe/Berlin", None]
 
 
 # --- errors -------------------------------------------------------------------------------------------------

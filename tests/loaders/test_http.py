@@ -163,6 +163,18 @@ def test_the_wait_a_vendor_asks_for_is_honoured_and_throttling_does_not_count_as
     assert all(120 <= slept <= 180 for slept in time.slept)
 
 
+@pytest.mark.parametrize(("percent", "seconds"), [(0, 0), (90, 0), (95, 30), (100, 60), (180, 60)])
+def test_the_last_tenth_of_a_quota_is_spared(percent, seconds):
+    with vendor(lambda ask: Answer(FINE, headers={"x-used": str(percent)})) as server:
+        http, time = client(server.url, used=lambda reply: float(reply.headers["x-used"]))
+        with http:
+            http.fetch("GET", "a")
+            assert time.slept == []
+            time.sleep(10)
+            http.fetch("GET", "a")
+        assert time.slept[1:] == ([seconds - 10] if seconds else [])
+
+
 def test_a_wait_beyond_the_deadline_stops_at_once_and_says_how_long_it_is():
     with vendor(lambda ask: Answer("{}", 400)) as server:
         http, time = client(server.url, throttled(40591.0), deadline_seconds=3600)

@@ -10,6 +10,8 @@ import pytest
 from loaders._core import run as run_module
 from loaders._core.declare import Window
 from loaders._core.errors import AdstarError
+from loaders._core.lease import LeaseLost
+from loaders._core.ops import Books
 from loaders._core.run import warn_of_sunset
 from tests.loaders.vendor import LOADER, Vendor, VendorSettings, with_resource
 
@@ -135,6 +137,141 @@ def test_a_backfill_goes_on_where_it_was_broken_off(vendor: Vendor, monkeypatch:
     # Once finished, the same days asked for again are read again.
     assert len(spans(vendor.run(backfill=window))) == 3
     assert vendor.query("select count(*) from raw_vendor.days") == [(90,)]
+
+
+def breaks_off(vendor: Vendor, month: int, window: Window) -> run_module.Result:
+    """A backfill that loses the network when it comes to this month; the ones before have landed."""
+
+    def read(api, account, window):
+        if window.since.month == month:
+            raise RuntimeError("the network is gone")
+        return LOADER.resources[2].read(api, account, window)
+
+    return vendor.run(with_resource("days", read=read), backfill=window)
+
+
+def test_a_backfill_broken_off_three_days_ago_is_begun_anew(vendor: Vendor) -> None:
+    window = Window(date(2026, 1, 1), date(2026, 2, 28))
+    vendor.data["days"] = {"1": day_rows("2026-01-01", "2026-02-28")}
+    assert breaks_off(vendor, 2, window).outcome == "failed"
+    vendor.data["days"] = {"1": day_rows("2026-01-01", "2026-02-28", "2")}
+    vendor.now = "2026-03-13T12:00:00+00:00"
+    result = vendor.run(backfill=window)
+    assert (result.outcome, result.message) == ("ok", None)
+    assert [s for _, s, _ in spans(result)] == ["2026-01-01", "2026-02-01"]
+    assert {spend for _, spend in vendor.current("days", "id, spend")} == {"2"}
+    assert vendor.query("select outcome from ops.runs order by started_at") == [("failed",), ("ok",)]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_age_of_a_backfill_counts_from_what_it_did_last(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    window = Window(date(2026, 1, 1), date(2026, 3, 9))
+    breaks_off(vendor, 2, window)
+    vendor.now = "2026-03-12T11:00:00+00:00"
+    with monkeypatch.context() as patch:
+        if killed:
+            patch.setattr(Books, "end", lambda *_: None)
+        breaks_off(vendor, 3, window)
+    vendor.now = "2026-03-14T10:00:00+00:00"
+    assert [s for _, s, _ in spans(vendor.run(backfill=window))] == ["2026-03-01"]
+
+
+def test_a_backfill_that_goes_on_says_what_it_skips_and_is_partial_if_the_rest_fails(
+    vendor: Vendor, caplog: pytest.LogCaptureFixture
+) -> None:
+    window = Window(date(2026, 1, 1), date(2026, 2, 28))
+    vendor.data["accounts"] = [{"id": "1"}, {"id": "2", "error": "account"}]
+    first = vendor.run(backfill=window)
+    assert (first.outcome, len(spans(first))) == ("partial", 2)
+    second = vendor.run(backfill=window)
+    said = "59 account-days that it has landed are not read again"
+    assert said in caplog.text
+    assert (second.outcome, spans(second)) == ("partial", [])
+    assert (second.message or "").startswith("account 2: no permission for 2; ")
+    assert said in (second.message or "")
+    assert vendor.query("select outcome, message from ops.runs") == [("partial", second.message)]
+
+
+def test_a_backfill_below_the_vendors_floor_is_refused_and_names_it(vendor: Vendor) -> None:
+    for since, until in ((date(2020, 1, 1), date(2023, 2, 9)), (date(2026, 3, 11), date(2026, 3, 12))):
+        result = vendor.run(backfill=Window(since, until))
+        assert result.outcome == "refused"
+        assert f"no day of {since} to {until} can be read" in (result.message or "")
+        assert "37 months, 2023-02-10 to 2026-03-10" in (result.message or "")
+    assert vendor.query("select count(*) from ops.commits") == [(0,)]
+
+
+def test_a_backfill_partly_below_the_floor_says_which_days_it_reads(
+    vendor: Vendor, caplog: pytest.LogCaptureFixture
+) -> None:
+    vendor.data["accounts"] = [{"id": "1"}, {"id": "2", "timezone": "Pacific/Kiritimati"}]
+    result = vendor.run(backfill=Window(date(2020, 1, 1), date(2023, 2, 12)))
+    assert result.outcome == "ok"
+    assert set(spans(result)) == {("1", "2023-02-10", "2023-02-12"), ("2", "2023-02-11", "2023-02-12")}
+    for said in (result.message or "", caplog.text):
+        assert "2023-02-10 to 2023-02-12 of account 1, 2023-02-11 to 2023-02-12 of account 2" in said
+
+
+def test_an_account_that_a_backfill_can_read_no_day_of_is_named(vendor: Vendor) -> None:
+    vendor.data["accounts"] = [{"id": "1"}, {"id": "2", "timezone": "Pacific/Kiritimati"}]
+    result = vendor.run(backfill=Window(date(2023, 2, 10), date(2023, 2, 10)))
+    assert spans(result) == [("1", "2023-02-10", "2023-02-10")]
+    assert "no day of account 2" in (result.message or "")
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus_Mons", None, "", "../etc/passwd"])
+def test_an_account_without_a_time_zone_is_left_out_and_the_others_land(vendor: Vendor, zone) -> None:
+    vendor.data["accounts"] = [{"id": "1", "timezone": zone}, {"id": "2"}]
+    result = vendor.run()
+    assert result.outcome == "partial"
+    assert f"account 1: its time zone is {zone!r}" in (result.message or "")
+    assert spans(result) == [("2", "2026-03-08", "2026-03-10")]
+
+
+def test_a_vendor_that_lists_no_account_is_a_failure_that_says_what_to_check(vendor: Vendor) -> None:
+    vendor.data["days"] = {"1": day_rows("2026-03-08", "2026-03-10")}
+    vendor.run()
+    vendor.data["accounts"] = []
+    result = vendor.run()
+    assert result.outcome == "failed"
+    for named in ("lists no account", "[sources.vendor]", "account ids", "manager"):
+        assert named in (result.message or "")
+    # Nothing landed, not even the empty list: what was known of the accounts stays.
+    assert vendor.query("select count(*) from ops.commits") == [(1,)]
+
+
+def test_a_list_of_accounts_that_can_all_not_be_read_does_not_land(vendor: Vendor) -> None:
+    vendor.data["accounts"] = [{"id": "1", "error": "unlisted"}]
+    assert vendor.run().outcome == "failed"
+    assert vendor.query("select count(*) from ops.commits") == [(0,)]
+
+
+def test_accounts_that_are_no_longer_listed_are_named(vendor: Vendor) -> None:
+    vendor.data["accounts"] = [{"id": "1"}, {"id": "2"}, {"id": "3"}]
+    assert vendor.run().message is None
+    vendor.data["accounts"] = [{"id": "1"}, {"id": "3", "error": "unlisted"}]
+    result = vendor.run()
+    assert result.outcome == "partial"
+    assert "no longer listed: account 2" in (result.message or "")
+    vendor.data["accounts"] = [{"id": "1"}, {"id": "3"}]
+    result = vendor.run()
+    assert (result.outcome, (result.message or "").split(" (")[0]) == ("ok", "no longer listed: account 2")
+    assert vendor.query("select message from ops.runs where outcome = 'ok' and message is not null") == [
+        (result.message,)
+    ]
+
+
+def test_a_lease_lost_while_reading_blames_no_account(vendor: Vendor) -> None:
+    def read(api, account, window):
+        yield from LOADER.resources[2].read(api, account, window)
+        raise LeaseLost("another run has taken over")
+
+    vendor.data["days"] = {"1": day_rows("2026-03-08", "2026-03-10")}
+    result = vendor.run(with_resource("days", read=read))
+    assert (result.outcome, result.message) == ("failed", "another run has taken over")
+    assert result.records == []
 
 
 def test_daily_runs_with_restatement_keep_raw_below_three_times_its_current_rows(vendor: Vendor) -> None:

@@ -65,8 +65,3 @@ def test_a_failing_account_does_not_abort_the_package(filled: Vendor) -> None:
     filled.data["accounts"] = [{"id": "9", "error": "account"}, {"id": "1"}]
     assert filled.run().outcome == "partial"
     assert filled.current("days", "_account, spend") == [("1", "1")]
-
-
-def test_a_run_without_anything_to_read_is_fine(vendor: Vendor) -> None:
-    vendor.data["accounts"] = []
-    assert vendor.run().outcome == "ok"

@@ -6,8 +6,15 @@ from datetime import date
 
 import pytest
 
-from loaders._core.declare import Account, Clock, Window
-from loaders._core.windows import floor_day, live_window, months_of, plan_backfill, plan_live
+from loaders._core.declare import Clock, Window
+from loaders._core.windows import (
+    backfill_window,
+    floor_day,
+    live_window,
+    months_of,
+    plan_backfill,
+    plan_live,
+)
 
 TODAY = date(2026, 3, 10)
 
@@ -66,12 +73,21 @@ def test_months_are_cut_at_their_ends() -> None:
 
 
 def test_a_backfill_stays_between_the_floor_and_each_accounts_today() -> None:
-    accounts = [Account("a"), Account("b")]
-    chunks = plan_backfill(accounts, [TODAY, date(2026, 3, 9)], date(2020, 1, 1), date(2030, 1, 1), 1)
+    asked = Window(date(2020, 1, 1), date(2030, 1, 1))
+    todays = {"a": TODAY, "b": date(2026, 3, 9)}
+    windows = {name: backfill_window(asked, today, 1) for name, today in todays.items()}
+    chunks = plan_backfill({name: window for name, window in windows.items() if window})
     last = chunks[-1].windows
     assert chunks[0].windows["a"].since == date(2026, 2, 10)
     assert (last["a"].until, last["b"].until) == (TODAY, date(2026, 3, 9))
     assert [c.current for c in chunks] == [False, True]
+
+
+def test_a_backfill_of_days_that_no_vendor_answers_for_has_no_window() -> None:
+    below, ahead = Window(date(2020, 1, 1), date(2026, 2, 9)), Window(date(2026, 3, 11), date(2030, 1, 1))
+    assert [backfill_window(asked, TODAY, 1) for asked in (below, ahead)] == [None, None]
+    edge = Window(date(2026, 2, 9), date(2026, 2, 10))
+    assert backfill_window(edge, TODAY, 1) == Window(date(2026, 2, 10), date(2026, 2, 10))
 
 
 def test_the_clock_can_be_injected(monkeypatch: pytest.MonkeyPatch) -> None:
