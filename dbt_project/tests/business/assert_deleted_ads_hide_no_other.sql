@@ -1,65 +1,56 @@
--- Where deleted ads explain a remainder, no other ad can have been withheld unseen: an ad of the campaign that is not
--- deleted, has rows on the day before and on the day after, none on this day, and no more impressions on the lesser of
--- the two than twice the remainder's. It warns: such an ad may have rested for a day.
-{{ config(severity='warn') }}
+-- Where deleted ads explain a remainder, no other ad is missing unseen: one that Meta reported for this day before,
+-- that is not deleted, and that is not in the day's report any more. It warns: its figures may have been taken back.
+{{ config(tags=['unverified_only'], severity='warn') }}
 {{ blocks_nothing() }}
 with remainders as (
     select
-        platform,
         account_id,
-        account_key,
         campaign_id,
         date_day,
-        impressions
+        impressions,
+        spend
     from {{ ref('fact_ad_performance') }}
     where
-        row_kind = 'remainder'
+        platform = 'facebook_ads'
+        and row_kind = 'remainder'
         and remainder_cause = 'deleted_ads'
         and is_settled
 ),
 
-around as (
+told as (
     select
-        remainders.platform,
-        remainders.account_id,
-        remainders.campaign_id,
-        remainders.date_day,
-        facts.ad_id,
-        max(remainders.impressions) as remaining_impressions,
-        count(distinct facts.date_day) as days,
-        max(case when facts.date_day = remainders.date_day then 1 else 0 end) as on_the_day,
-        min(facts.impressions) as impressions
-    from remainders
-    inner join {{ ref('fact_ad_performance') }} as facts
-        on
-            remainders.account_key = facts.account_key
-            and facts.date_day between remainders.date_day - 1 and remainders.date_day + 1
-            and remainders.campaign_id = facts.campaign_id
-    where facts.row_kind = 'ad'
-    group by
-        remainders.platform,
-        remainders.account_id,
-        remainders.campaign_id,
-        remainders.date_day,
-        facts.ad_id
+        account_id,
+        campaign_id,
+        date_day,
+        ad_id,
+        max(case when is_current then 1 else 0 end) as is_there,
+        max(case when not is_current then impressions end) as told_impressions,
+        max(case when not is_current then spend end) as told_spend
+    from {{ ref('stg_facebook_ads__ad_days_as_reported') }}
+    where {{ in_unverified_days('date_day', 'fact_ad_performance') }}
+    group by account_id, campaign_id, date_day, ad_id
 )
 
 select
-    around.platform,
-    around.account_id,
-    around.campaign_id,
-    around.date_day,
-    around.ad_id,
-    around.impressions,
-    around.remaining_impressions
-from around
+    told.account_id,
+    told.campaign_id,
+    told.date_day,
+    told.ad_id,
+    told.told_impressions,
+    remainders.impressions as remaining_impressions,
+    told.told_spend,
+    remainders.spend as remaining_spend
+from told
+inner join remainders
+    on
+        told.account_id = remainders.account_id
+        and told.campaign_id = remainders.campaign_id
+        and told.date_day = remainders.date_day
 left join {{ ref('int_ads__deleted') }} as deleted
     on
-        around.platform = deleted.platform
-        and around.account_id = deleted.account_id
-        and around.ad_id = deleted.ad_id
+        told.account_id = deleted.account_id
+        and told.ad_id = deleted.ad_id
 where
-    around.days = 2
-    and around.on_the_day = 0
-    and around.impressions <= 2 * around.remaining_impressions
+    told.is_there = 0
+    and told.told_impressions between 1 and remainders.impressions
     and deleted.ad_id is null
