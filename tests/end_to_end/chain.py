@@ -211,7 +211,8 @@ def chain(
 ) -> Iterator[Chain]:
     """A chain over an empty database of `server`; `start` is the first day read, `world` is the Simulator's.
 
-    Databases have fixed names: dbt parses the whole project again when its profile changes.
+    Databases have fixed names and dbt one target folder for each: it parses the whole project again when its
+    profile changes.
     """
     _recreate(server, database)
     world = {"now": MORNING, **world}
@@ -233,9 +234,7 @@ def copied(
     _recreate(server, database, template=base.target.database)
     settings = {name: value for name, value in base.variables.items() if name.startswith("SOURCES__")}
     try:
-        made = _connected(base.simulator, server, database, folder, settings, base.world)
-        made.variables["DBT_TARGET_PATH"] = str(base.state / "target-of-copies")
-        yield made
+        yield _connected(base.simulator, server, database, folder, settings, base.world)
     finally:
         base.simulator.set_now(now)
         base.simulator.clear_faults()
@@ -262,7 +261,7 @@ def _connected(
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
         "DBT_PROFILES_DIR": str(ROOT / "profiles"),
-        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_TARGET_PATH": str(server.folder.parent / f"target-{database}"),
         "DBT_LOG_PATH": str(folder / "logs"),
     }
     with patch.dict(os.environ, variables):
