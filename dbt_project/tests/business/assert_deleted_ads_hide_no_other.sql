@@ -4,6 +4,7 @@
 {{ blocks_nothing() }}
 with remainders as (
     select
+        account_key,
         account_id,
         campaign_id,
         date_day,
@@ -17,40 +18,47 @@ with remainders as (
         and is_settled
 ),
 
-told as (
+-- Superseded rows only: what is current stands in the fact, where it costs no second reading of raw.
+told_before as (
     select
         account_id,
         campaign_id,
         date_day,
         ad_id,
-        max(case when is_current then 1 else 0 end) as is_there,
-        max(case when not is_current then impressions end) as told_impressions,
-        max(case when not is_current then spend end) as told_spend
+        max(impressions) as impressions,
+        max(spend) as spend
     from {{ ref('stg_facebook_ads__ad_days_as_reported') }}
-    where {{ in_unverified_days('date_day', 'fact_ad_performance') }}
+    where
+        not is_current
+        and {{ in_unverified_days('date_day', 'fact_ad_performance') }}
     group by account_id, campaign_id, date_day, ad_id
 )
 
 select
-    told.account_id,
-    told.campaign_id,
-    told.date_day,
-    told.ad_id,
-    told.told_impressions,
+    told_before.account_id,
+    told_before.campaign_id,
+    told_before.date_day,
+    told_before.ad_id,
+    told_before.impressions,
     remainders.impressions as remaining_impressions,
-    told.told_spend,
+    told_before.spend,
     remainders.spend as remaining_spend
-from told
+from told_before
 inner join remainders
     on
-        told.account_id = remainders.account_id
-        and told.campaign_id = remainders.campaign_id
-        and told.date_day = remainders.date_day
+        told_before.account_id = remainders.account_id
+        and told_before.campaign_id = remainders.campaign_id
+        and told_before.date_day = remainders.date_day
+left join {{ ref('fact_ad_performance') }} as facts
+    on
+        remainders.account_key = facts.account_key
+        and remainders.date_day = facts.date_day
+        and told_before.ad_id = facts.ad_id
 left join {{ ref('int_ads__deleted') }} as deleted
     on
-        told.account_id = deleted.account_id
-        and told.ad_id = deleted.ad_id
+        told_before.account_id = deleted.account_id
+        and told_before.ad_id = deleted.ad_id
 where
-    told.is_there = 0
-    and told.told_impressions between 1 and remainders.impressions
+    facts.ad_id is null
     and deleted.ad_id is null
+    and told_before.impressions between 1 and remainders.impressions
