@@ -163,3 +163,17 @@ def test_a_damage_alone_turns_the_build_red(
     built = journey.dbt("build", *(["--full-refresh"] if rebuilt else []))
     assert_red(journey, built, [(account, day)])
     print(f"figure: red, {len(built.failed)} tests fail, {account.id} and {day} named")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("fault", ["vanished_field", "changed_type"])
+def test_without_a_field_that_the_star_needs_the_build_is_red(journey: Chain, fault: str) -> None:
+    journey.next_day()
+    journey.simulator.fault(fault, field="spend", resource="insights_ad", platform="facebook_ads")
+    code, output = journey.run()
+    assert code == 0, output
+    built = journey.dbt("build")
+    assert built.code == 1
+    assert "assert_required_fields_are_delivered" in built.failed
+    assert "field=spend" in built.output
+    print(f"figure: {fault}: red, the field is named")

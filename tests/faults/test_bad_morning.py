@@ -111,20 +111,6 @@ def test_a_dbt_test_names_every_field_that_drifted(morning: Morning) -> None:
     assert "field=buying_type" in morning.built.output
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("fault", ["vanished_field", "changed_type"])
-def test_without_a_field_that_the_star_needs_the_build_is_red(journey: Chain, fault: str) -> None:
-    journey.next_day()
-    journey.simulator.fault(fault, field="spend", resource="insights_ad", platform="facebook_ads")
-    code, output = journey.run()
-    assert code == 0, output
-    built = journey.dbt("build")
-    assert built.code == 1
-    assert "assert_required_fields_are_delivered" in built.failed
-    assert "field=spend" in built.output
-    print(f"figure: {fault}: red, the field is named")
-
-
 def star_of(chain: Chain, account: str) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of the star that are about the account."""
     tables = [*DIMENSIONS, "fact_ad_performance", "fact_ad_conversion"]
