@@ -66,7 +66,8 @@ def test_paths_and_commands_in_pages_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_models_named_in_pages_exist(page: Path) -> None:
     models = {path.stem for path in (ROOT / "dbt_project" / "models").rglob("*.sql")}
-    for name in re.findall(r"\b(?:stg|int|dim|fact|rpt)_\w*[a-z]\b", page.read_text()):
+    # A key of JSON, as the figures of a benchmark have them, is no model.
+    for name in re.findall(r'\b(?:stg|int|dim|fact|rpt)_\w*[a-z]\b(?!":)', page.read_text()):
         assert name in models, f"{page.name} names the model {name}"
 
 
