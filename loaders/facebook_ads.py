@@ -113,17 +113,20 @@ def connect(settings: FacebookAdsSettings, clock: Clock) -> Api:
 
 def accounts(api: Api) -> list[Account]:
     """The accounts asked for, or all that the token sees; a refused one comes with its error."""
-    asked, query, refused = api.settings.account_ids, {"fields": ADACCOUNTS}, []
-    api.listed = [] if asked else whole(PAGES.pages(api.http, "me/adaccounts", query | {"limit": "100"}))
-    for each in (str(each).removeprefix("act_") for each in asked):
-        try:
-            api.listed.append(b'{"data":[%s]}' % api.http.fetch("GET", f"act_{each}", params=query))
-        except errors.ConfigurationError:
-            raise
-        except errors.AdstarError as error:
-            refused.append(Account(each, error=error))
+    asked, query = (
+        [str(each).removeprefix("act_") for each in api.settings.account_ids],
+        {"fields": ADACCOUNTS},
+    )
+
+    def read(account: str) -> list[bytes]:
+        return [b'{"data":[%s]}' % api.http.fetch("GET", f"act_{account}", params=query)]
+
+    refused = api.list_each(asked, read)
+    if not asked:
+        api.listed = whole(PAGES.pages(api.http, "me/adaccounts", query | {"limit": "100"}))
     rows = [row for page in api.listed for row in decode(page, dict[str, Any])["data"]]
-    return refused + [Account(row["account_id"], row.get("timezone_name")) for row in rows]
+    found = [Account(row["account_id"], row.get("timezone_name")) for row in rows]
+    return [Account(each, error=why) for each, why in refused.items()] + found
 
 
 def entities(name: str, fields: str, statuses: Sequence[str] = ()) -> Resource:

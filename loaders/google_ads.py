@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import field, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from dlt.common.configuration import configspec
@@ -127,14 +128,10 @@ def accounts(api: Api) -> list[Account]:
     """
     asked = [digits(each) for each in api.settings.customer_ids]
     manager = digits(api.settings.login_customer_id)
-    api.listed, refused = [], {}
-    for root in [manager] if manager else asked:
-        try:
-            api.listed += search(api, root, CLIENTS, "customer_client")
-        except errors.AdstarError as error:
-            if manager or isinstance(error, errors.ConfigurationError):
-                raise
-            refused[root] = error
+    read = partial(search, api, fields=CLIENTS, source="customer_client")
+    refused = api.list_each([] if manager else asked, read)
+    if manager:
+        api.listed = list(read(manager))
     batches = [decode(batch, dict[str, Any]).get("results", []) for batch in api.listed]
     found = {}
     for row in (row["customerClient"] for batch in batches for row in batch):

@@ -37,9 +37,8 @@ Result = TypeVar("Result")
 RETRIED = {408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529}
 _TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 _LONGEST_BACK_OFF = 60.0
-_SPARED_PERCENT = (
-    10.0  # of a quota; a backfill that used it up would stop the daily run, and people's own tools
-)
+# Of a quota: a backfill that used it up would stop the daily run, and people's own tools.
+_SPARED_PERCENT = 10.0
 _LONGEST_REST = 60.0
 
 

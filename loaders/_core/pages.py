@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,7 +16,15 @@ import msgspec
 import xxhash
 
 from loaders._core.declare import Account, Reader, Window
-from loaders._core.errors import BadBody, GaveUp, Lost, TooLarge, VendorError
+from loaders._core.errors import (
+    AdstarError,
+    BadBody,
+    ConfigurationError,
+    GaveUp,
+    Lost,
+    TooLarge,
+    VendorError,
+)
 from loaders._core.http import Classify, Http, Query, Reply, decode
 from loaders._core.stream import Documents, Mark
 
@@ -42,6 +50,22 @@ class Api:
         """The api of a source: address, version and deadline from its settings, the rest as for ``Http``."""
         base = f"{settings.base_url.rstrip('/')}/{settings.api_version}"
         return cls(settings, Http(base, classify, deadline_seconds=settings.deadline_seconds, **options))
+
+    def list_each(self, ids: Iterable[str], read: Callable[[str], Iterable[bytes]]) -> dict[str, AdstarError]:
+        """List accounts one by one, each whole or not at all; returns those that are refused, and why.
+
+        Raises:
+            ConfigurationError: what is wrong with the settings is wrong for all accounts.
+        """
+        self.listed, refused = [], {}
+        for each in ids:
+            try:
+                self.listed += list(read(each))
+            except ConfigurationError:
+                raise
+            except AdstarError as error:
+                refused[each] = error
+        return refused
 
     def __enter__(self) -> Api:
         return self
