@@ -31,23 +31,18 @@ select
     ad_group_key,
     {{ unknown_key() }} as ad_key
 from {{ ref('fact_search_term_performance') }}
+{%- for platform, model in {
+    'google_ads': 'stg_google_ads__campaign_conversion_days',
+    'facebook_ads': 'stg_facebook_ads__campaign_days',
+}.items() %}
 union
 select
-    cast('google_ads' as {{ type_text() }}) as platform,
+    cast('{{ platform }}' as {{ type_text() }}) as platform,
     account_id,
     campaign_id,
     cast(null as {{ type_text() }}) as ad_group_id,
     cast(null as {{ type_text() }}) as ad_id,
     {{ unknown_key() }} as ad_group_key,
     {{ unknown_key() }} as ad_key
-from {{ ref('stg_google_ads__campaign_conversion_days') }}
-union
-select
-    cast('facebook_ads' as {{ type_text() }}) as platform,
-    account_id,
-    campaign_id,
-    cast(null as {{ type_text() }}) as ad_group_id,
-    cast(null as {{ type_text() }}) as ad_id,
-    {{ unknown_key() }} as ad_group_key,
-    {{ unknown_key() }} as ad_key
-from {{ ref('stg_facebook_ads__campaign_days') }}
+from {{ ref(model) }}
+{%- endfor %}
