@@ -3,13 +3,18 @@
 {% macro get_incremental_rebuilt_partitions_sql(arg_dict) -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set fact = arg_dict['target_relation'] -%}
-    delete from {{ fact }}
-    using (
+    {%- set changed = fact.identifier ~ '__changed' -%}
+    -- Analyzed, or a few days would not be looked up in the fact's index but sought in all of it.
+    create temporary table {{ changed }} as (
         {{ changed_partitions(fact.identifier) }}
-    ) as changed
+    );
+    analyze {{ changed }};
+    delete from {{ fact }}
+    using {{ changed }} as changed
     where
         {{ fact }}.account_key = changed.account_key
         and {{ fact }}.date_day = changed.date_day;
+    drop table {{ changed }};
 
     insert into {{ fact }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }};

@@ -4,6 +4,14 @@
     Google sends the resource name of every object, asked for or not; it only repeats the ids. -#}
 {% macro drifted_fields(source_name, required=false) -%}
     {%- set sets = ref('stg_' ~ source_name ~ '__sets') -%}
+    {%- set newest_runs = {} -%}
+    {%- if execute and load_relation(sets) is not none -%}
+        {%- for resource, run_seq in run_query(
+            "select resource, max(data_run_seq) from " ~ sets ~ " where is_current and read_rows > 0 group by resource"
+        ).rows -%}
+            {%- do newest_runs.update({resource: run_seq}) -%}
+        {%- endfor -%}
+    {%- endif -%}
     {%- set queries = [] -%}
     {%- for table in raw_tables(source_name) -%}
         {%- set raw = source('raw_' ~ source_name, table.name) -%}
@@ -26,48 +34,49 @@
             {%- endfor -%}
         {%- endif -%}
         {%- if declared -%}
+            {#- The newest run's rows, once: `account_id` and `date_day` say where they are, so that raw's index is used. -#}
             {%- set newest -%}
-                (
-                    select landed.* from {{ raw }} as landed
-                    inner join (
-                        select
-                            account_id,
-                            date_day,
-                            data_run_seq
-                        from (
-                            select
-                                account_id,
-                                date_day,
-                                data_run_seq,
-                                max(data_run_seq) over () as newest_run_seq
-                            from {{ sets }}
-                            where resource = '{{ table.name }}' and is_current and read_rows > 0
-                        ) as current_sets
-                        where data_run_seq = newest_run_seq
-                    ) as sets
-                        on
-                            landed._account = sets.account_id
-                            and landed._run_seq = sets.data_run_seq
-                            {{ 'and landed._day = sets.date_day' if is_report(table) }}
-                )
+                select landed.* from {{ raw }} as landed
+                inner join (
+                    select
+                        account_id,
+                        date_day,
+                        data_run_seq
+                    from {{ sets }}
+                    where
+                        resource = '{{ table.name }}'
+                        and is_current
+                        and read_rows > 0
+                        and data_run_seq = {{ newest_runs.get(table.name, -1) }}
+                ) as sets
+                    on
+                        landed._account = sets.account_id
+                        and landed._run_seq = sets.data_run_seq
+                        {{ 'and landed._day = sets.date_day' if is_report(table) }}
             {%- endset -%}
-            {%- set checks = [] -%}
+            {%- set counts = [] -%}
+            {%- set fields = [] -%}
             {%- for column in declared -%}
                 {%- set name = adapter.quote(column.name) -%}
-                {%- do checks.append(
-                    "select '" ~ column.name ~ "' as field, count(" ~ name ~ ") as delivered,"
-                    ~ " sum(case when " ~ field_shape(name, column.meta.shape) ~ " then 0 else 1 end) as misshapen,"
-                    ~ " max(_account) as account_id, max(_day) as date_day, max(_run_seq) as run_seq, count(*) as row_count,"
-                    ~ " exists (select 1 from " ~ raw ~ " where " ~ name ~ " is not null) as was_delivered"
-                    ~ " from newest"
+                {%- do counts.append(
+                    "count(" ~ name ~ ") as delivered_" ~ loop.index ~ ", sum(case when "
+                    ~ field_shape(name, column.meta.shape) ~ " then 0 else 1 end) as misshapen_" ~ loop.index
+                ) -%}
+                {%- do fields.append(
+                    "select '" ~ table.name ~ "' as resource, '" ~ column.name ~ "' as field,"
+                    ~ " case when misshapen_" ~ loop.index ~ " > 0 then 'another shape' else 'vanished' end as drift,"
+                    ~ " account_id, date_day, run_seq,"
+                    ~ " case when misshapen_" ~ loop.index ~ " > 0 then misshapen_" ~ loop.index
+                    ~ " else row_count end as row_count"
+                    ~ " from counted where misshapen_" ~ loop.index ~ " > 0"
+                    ~ " or (delivered_" ~ loop.index ~ " = 0 and row_count > 0"
+                    ~ " and exists (select 1 from " ~ raw ~ " where " ~ name ~ " is not null))"
                 ) -%}
             {%- endfor -%}
             {%- do queries.append(
-                "(with newest as " ~ newest ~ " select '" ~ table.name ~ "' as resource, field,"
-                ~ " case when misshapen > 0 then 'another shape' else 'vanished' end as drift,"
-                ~ " account_id, date_day, run_seq, case when misshapen > 0 then misshapen else row_count end as row_count"
-                ~ " from (" ~ checks | join(' union all ') ~ ") as fields"
-                ~ " where misshapen > 0 or (delivered = 0 and row_count > 0 and was_delivered))"
+                "(with counted as (select max(_account) as account_id, max(_day) as date_day,"
+                ~ " max(_run_seq) as run_seq, count(*) as row_count, " ~ counts | join(', ')
+                ~ " from (" ~ newest ~ ") as newest) " ~ fields | join(' union all ') ~ ")"
             ) -%}
         {%- endif -%}
     {%- endfor -%}

@@ -146,6 +146,7 @@ select
     {%- endfor %}
     md5(common_state || ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }})
         as fact_ad_performance_state,
+    {%- for model in ['fact_ad_conversion', 'int_conversion_actions__daily'] %}
     md5(
         common_state || ' ' || {{ run.format('conversion') }}
         || case
@@ -153,7 +154,8 @@ select
                 then ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }} || ' ' || missing_ads_state
             else ''
         end
-    ) as fact_ad_conversion_state,
+    ) as {{ model }}_state,
+    {%- endfor %}
     md5(common_state || ' ' || {{ run.format('keyword') }}) as fact_keyword_performance_state,
     md5(common_state || ' ' || {{ run.format('search_term') }}) as fact_search_term_performance_state
 from common

@@ -29,8 +29,7 @@ referenced as (
         max(platform) as platform,
         max(case when platform = 'google_ads' then account_id end) as account_id,
         max(conversion_action_id) as conversion_action_id
-    from {{ ref('fact_ad_conversion') }}
-    where conversion_action_id is not null
+    from {{ ref('int_conversion_actions__daily') }}
     group by conversion_action_key
 ),
 

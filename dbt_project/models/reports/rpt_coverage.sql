@@ -1,3 +1,4 @@
+{{ config(materialized='table') }}
 with sets as (
     select * from {{ ref('stg_facebook_ads__sets') }}
     where is_current and date_day is not null

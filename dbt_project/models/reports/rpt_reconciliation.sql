@@ -1,3 +1,5 @@
+{{ config(materialized='table') }}
+-- A table, because five tests read it: a view would add up the whole fact for each.
 with facts as (
     select
         platform,

@@ -1,4 +1,5 @@
 -- All money of an account is in the account's one currency, so that nothing adds euros to yen.
+{{ config(tags=['unverified_only']) }}
 {{ blocks_nothing() }}
 select
     facts.platform,
@@ -12,4 +13,5 @@ inner join {{ ref('dim_account') }} as accounts
 where
     facts.currency_code <> accounts.currency_code
     and accounts.currency_code <> 'XXX'
+    and {{ in_unverified_days('facts.date_day', 'fact_ad_performance') }}
 group by facts.platform, facts.account_id, facts.currency_code, accounts.currency_code

@@ -1,4 +1,5 @@
 -- Every current report set adds up to the totals its receipt took from the response: no landed figure was changed.
+{{ config(tags=['unverified_only']) }}
 {{ blocks_nothing() }}
 with staged as (
     {%- for resource, model in {
@@ -13,6 +14,7 @@ with staged as (
         sum(clicks) as clicks,
         sum(spend) as spend
     from {{ ref(model) }}
+    where {{ in_unverified_days('date_day', 'fact_ad_performance', 'facebook_ads') }}
     group by partition_key
     {{ 'union all' if not loop.last }}
     {%- endfor %}
@@ -36,6 +38,7 @@ left join staged
         and sets.partition_key = staged.partition_key
 where
     sets.is_current
+    and {{ in_unverified_days('sets.date_day', 'fact_ad_performance', 'facebook_ads') }}
     and (
         sets.total_impressions <> coalesce(staged.impressions, 0)
         or sets.total_clicks <> coalesce(staged.clicks, 0)

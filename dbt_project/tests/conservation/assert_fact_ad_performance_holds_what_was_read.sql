@@ -1,5 +1,6 @@
 -- Of every account's day the fact holds the newest reading and no other, to the row and to the cent: the ads' rows
 -- equal the ad report, all rows together the campaign report.
+{{ config(tags=['unverified_only']) }}
 {{ blocks_nothing() }}
 with held as (
     select
@@ -16,6 +17,7 @@ with held as (
         sum(clicks) as clicks,
         sum(spend) as spend
     from {{ ref('fact_ad_performance') }}
+    where {{ in_unverified_days('date_day', 'fact_ad_performance') }}
     group by platform, account_id, date_day
 )
 
@@ -32,7 +34,10 @@ select
     held.first_run_seq,
     held.last_run_seq,
     days.ad_run_seq
-from {{ ref('int_account_days__read') }} as days
+from (
+    select * from {{ ref('int_account_days__read') }}
+    where {{ in_unverified_days('date_day', 'fact_ad_performance') }}
+) as days
 full outer join held
     on
         days.platform = held.platform

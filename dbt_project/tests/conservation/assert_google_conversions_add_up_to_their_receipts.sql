@@ -1,4 +1,5 @@
 -- Every current report of conversions adds up to the totals its receipt took from the response.
+{{ config(tags=['unverified_only']) }}
 {{ blocks_nothing() }}
 with staged as (
     select
@@ -7,6 +8,7 @@ with staged as (
         sum(conversion_value) as conversion_value,
         sum(all_conversions) as all_conversions
     from {{ ref('stg_google_ads__campaign_conversion_days') }}
+    where {{ in_unverified_days('date_day', 'fact_ad_conversion', 'google_ads') }}
     group by partition_key
 ),
 
@@ -22,6 +24,7 @@ sets as (
     where
         is_current
         and resource = 'campaign_conversion_day'
+        and {{ in_unverified_days('date_day', 'fact_ad_conversion', 'google_ads') }}
 )
 
 select

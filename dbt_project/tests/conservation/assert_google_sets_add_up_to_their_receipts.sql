@@ -1,25 +1,13 @@
 -- Every current report set adds up to the totals its receipt took from the response: no landed figure was changed.
+{{ config(tags=['unverified_only']) }}
 {{ blocks_nothing() }}
-with staged as (
-    {%- for resource, model in {
-        'ad_group_ad_day': 'stg_google_ads__ad_days',
-        'campaign_day': 'stg_google_ads__campaign_days',
-        'customer_day': 'stg_google_ads__account_days',
-        'keyword_view_day': 'stg_google_ads__keyword_days',
-        'search_term_view_day': 'stg_google_ads__search_term_days',
-    }.items() %}
-    select
-        '{{ resource }}' as resource,
-        partition_key,
-        sum(impressions) as impressions,
-        sum(clicks) as clicks,
-        sum(spend) as spend
-    from {{ ref(model) }}
-    group by partition_key
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
-)
-
+{%- for resource, (model, fact) in {
+    'ad_group_ad_day': ('stg_google_ads__ad_days', 'fact_ad_performance'),
+    'campaign_day': ('stg_google_ads__campaign_days', 'fact_ad_performance'),
+    'customer_day': ('stg_google_ads__account_days', 'fact_ad_performance'),
+    'keyword_view_day': ('stg_google_ads__keyword_days', 'fact_keyword_performance'),
+    'search_term_view_day': ('stg_google_ads__search_term_days', 'fact_search_term_performance'),
+}.items() %}
 select
     sets.platform,
     sets.resource,
@@ -32,14 +20,25 @@ select
     sets.total_spend,
     staged.spend
 from {{ ref('stg_google_ads__sets') }} as sets
-left join staged
-    on
-        sets.resource = staged.resource
-        and sets.partition_key = staged.partition_key
+left join (
+    select
+        partition_key,
+        sum(impressions) as impressions,
+        sum(clicks) as clicks,
+        sum(spend) as spend
+    from {{ ref(model) }}
+    where {{ in_unverified_days('date_day', fact, 'google_ads') }}
+    group by partition_key
+) as staged
+    on sets.partition_key = staged.partition_key
 where
-    sets.is_current
+    sets.resource = '{{ resource }}'
+    and sets.is_current
+    and {{ in_unverified_days('sets.date_day', fact, 'google_ads') }}
     and (
         sets.total_impressions <> coalesce(staged.impressions, 0)
         or sets.total_clicks <> coalesce(staged.clicks, 0)
         or sets.total_spend <> coalesce(staged.spend, 0)
     )
+{{ 'union all' if not loop.last }}
+{%- endfor %}
