@@ -218,6 +218,22 @@ def test_keys_are_what_redshift_would_make_of_them(built: Star, first: Dump) -> 
     )
 
 
+def test_days_that_passed_are_tested_again_when_that_is_asked(built: Star, restated: Dump) -> None:
+    test, days = "assert_facebook_sets_add_up_to_their_receipts", "intermediate.built_partitions"
+    row = "raw_facebook_ads.insights_ad set spend = (spend::numeric {} 0.01)::text where _day = '2026-03-01'"
+    # So much later that the loader does not read March again.
+    later = "'fact_ad_performance', 0, 0, date '2026-12-31', '', true"
+    built.landing.execute(
+        f"update {days} set is_verified = true",
+        f"insert into {days} select {later}",
+        "update " + row.format("+"),
+    )
+    assert built.dbt("test", "--select", test)[test] == "pass"
+    assert built.dbt("test", "--select", test, "--vars", "{verify_all: true}", code=1)[test] == "fail"
+    assert ("111", "2026-03-01") in built.places(test)
+    built.landing.execute(f"delete from {days} where account_key = 0", "update " + row.format("-"))
+
+
 def test_damage_turns_the_build_red_and_is_named(built: Star, restated: Dump) -> None:
     where = "where _account = '{}' and _day = '{}' and _run_seq = (select max(_run_seq) from {} {})"
 

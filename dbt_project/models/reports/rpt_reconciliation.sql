@@ -1,5 +1,5 @@
 {{ config(materialized='table') }}
--- A table, because five tests read it: a view would add up the whole fact for each.
+-- A table, because five tests read it, and each would add up the whole fact.
 with facts as (
     select
         platform,
