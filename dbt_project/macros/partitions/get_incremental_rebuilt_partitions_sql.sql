@@ -3,18 +3,14 @@
 {% macro get_incremental_rebuilt_partitions_sql(arg_dict) -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set fact = arg_dict['target_relation'] -%}
-    {%- set changed = fact.identifier ~ '__changed' -%}
-    -- Analyzed, or a few days would not be looked up in the fact's index but sought in all of it.
-    create temporary table {{ changed }} as (
-        {{ changed_partitions(fact.identifier) }}
-    );
-    analyze {{ changed }};
     delete from {{ fact }}
-    using {{ changed }} as changed
+    using (
+        {{ changed_partitions(fact.identifier) }}
+    ) as changed
     where
         {{ fact }}.account_key = changed.account_key
-        and {{ fact }}.date_day = changed.date_day;
-    drop table {{ changed }};
+        and {{ fact }}.date_day = changed.date_day
+        and {{ in_changed_days(fact ~ '.date_day', fact.identifier) }};
 
     insert into {{ fact }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }};

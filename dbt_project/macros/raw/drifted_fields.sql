@@ -1,8 +1,8 @@
 {#- Which fields of a source are not as its YAML declares them: `new` (landed, not declared), `vanished` (delivered
     once, but not by the newest run of its table) or of another shape (in the newest run). One row each, with an
-    account and a day that show it. `required` narrows it to the fields without which the star is wrong.
+    account and a day that show it. `is_required` marks the fields without which the star is wrong.
     Google sends the resource name of every object, asked for or not; it only repeats the ids. -#}
-{% macro drifted_fields(source_name, required=false) -%}
+{% macro drifted_fields(source_name) -%}
     {%- set sets = ref('stg_' ~ source_name ~ '__sets') -%}
     {%- set newest_runs = {} -%}
     {%- if execute and load_relation(sets) is not none -%}
@@ -18,21 +18,20 @@
         {%- set present = landed_columns(raw) -%}
         {%- set declared = [] -%}
         {%- for column in table.columns.values() -%}
-            {%- if column.name in present and (column.meta.required or not required) -%}
+            {%- if column.name in present -%}
                 {%- do declared.append(column) -%}
             {%- endif -%}
         {%- endfor -%}
-        {%- if not required -%}
-            {%- for name in present
-                if not name.startswith('_') and not name.endswith('__resource_name') and name not in table.columns
-            -%}
-                {%- do queries.append(
-                    "select '" ~ table.name ~ "' as resource, '" ~ name ~ "' as field, 'new' as drift,"
-                    ~ " max(_account) as account_id, max(_day) as date_day, max(_run_seq) as run_seq,"
-                    ~ " count(*) as row_count from " ~ raw ~ " where " ~ adapter.quote(name) ~ " is not null"
-                ) -%}
-            {%- endfor -%}
-        {%- endif -%}
+        {%- for name in present
+            if not name.startswith('_') and not name.endswith('__resource_name') and name not in table.columns
+        -%}
+            {%- do queries.append(
+                "select '" ~ table.name ~ "' as resource, '" ~ name ~ "' as field, 'new' as drift, false as is_required,"
+                ~ " max(_account) as account_id, max(_day) as date_day, max(_run_seq) as run_seq,"
+                ~ " count(*) as row_count from " ~ raw ~ " where " ~ adapter.quote(name) ~ " is not null"
+                ~ " having count(*) > 0"
+            ) -%}
+        {%- endfor -%}
         {%- if declared -%}
             {#- The newest run's rows, once: `account_id` and `date_day` say where they are, so that raw's index is used. -#}
             {%- set newest -%}
@@ -65,7 +64,7 @@
                 {%- do fields.append(
                     "select '" ~ table.name ~ "' as resource, '" ~ column.name ~ "' as field,"
                     ~ " case when misshapen_" ~ loop.index ~ " > 0 then 'another shape' else 'vanished' end as drift,"
-                    ~ " account_id, date_day, run_seq,"
+                    ~ " " ~ ('true' if column.meta.required else 'false') ~ " as is_required, account_id, date_day, run_seq,"
                     ~ " case when misshapen_" ~ loop.index ~ " > 0 then misshapen_" ~ loop.index
                     ~ " else row_count end as row_count"
                     ~ " from counted where misshapen_" ~ loop.index ~ " > 0"
@@ -87,6 +86,7 @@
         cast(null as {{ type_text() }}) as resource,
         cast(null as {{ type_text() }}) as field,
         cast(null as {{ type_text() }}) as drift,
+        false as is_required,
         cast(null as {{ type_text() }}) as account_id,
         cast(null as date) as date_day,
         cast(null as bigint) as run_seq,

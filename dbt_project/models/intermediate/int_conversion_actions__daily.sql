@@ -17,8 +17,15 @@ select
     facts.account_id,
     facts.conversion_action_id
 from {{ ref('fact_ad_conversion') }} as facts
-{{ joined_changed_days('facts', 'int_conversion_actions__daily') }}
-where facts.conversion_action_id is not null
+{%- if is_incremental() %}
+inner join ({{ changed_partitions('int_conversion_actions__daily') }}) as changed
+    on
+        facts.account_key = changed.account_key
+        and facts.date_day = changed.date_day
+{%- endif %}
+where
+    facts.conversion_action_id is not null
+    and {{ in_changed_days('facts.date_day', 'int_conversion_actions__daily') }}
 group by
     facts.date_day,
     facts.account_key,

@@ -7,17 +7,18 @@
         dist='account_key',
         sort=['date_day', 'account_key'],
         pre_hook='{{ favour_workers() }}',
-        post_hook=["{{ remember_partitions() }}", 'analyze {{ this }}'],
+        post_hook=["{{ remember_partitions() }}", "{{ index_remainders() }}", 'analyze {{ this }}'],
     )
 }}
+{%- set is_changed = in_changed_partitions('partition_key', 'fact_ad_performance') %}
 with ad_days as (
     select * from {{ ref('int_ad_days__unioned') }}
-    where {{ in_changed_partitions('partition_key', 'fact_ad_performance') }}
+    where {{ is_changed }}
 ),
 
 remainders as (
     select * from {{ ref('int_remainders__explained') }}
-    where {{ in_changed_partitions('partition_key', 'fact_ad_performance') }}
+    where {{ is_changed }}
 ),
 
 delivered as (

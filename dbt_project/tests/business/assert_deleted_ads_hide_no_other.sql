@@ -16,22 +16,36 @@ with remainders as (
         and row_kind = 'remainder'
         and remainder_cause = 'deleted_ads'
         and is_settled
+        and {{ in_unverified_days('date_day', 'fact_ad_performance') }}
 ),
 
 -- Superseded rows only: what is current stands in the fact, where it costs no second reading of raw.
 told_before as (
     select
-        account_id,
-        campaign_id,
-        date_day,
-        ad_id,
-        max(impressions) as impressions,
-        max(spend) as spend
-    from {{ ref('stg_facebook_ads__ad_days_as_reported') }}
-    where
-        not is_current
-        and {{ in_unverified_days('date_day', 'fact_ad_performance') }}
-    group by account_id, campaign_id, date_day, ad_id
+        remainders.account_key,
+        remainders.account_id,
+        remainders.campaign_id,
+        remainders.date_day,
+        remainders.impressions as remaining_impressions,
+        remainders.spend as remaining_spend,
+        told.ad_id,
+        max(told.impressions) as impressions,
+        max(told.spend) as spend
+    from remainders
+    inner join {{ ref('stg_facebook_ads__ad_days_as_reported') }} as told
+        on
+            remainders.account_id = told.account_id
+            and remainders.date_day = told.date_day
+            and remainders.campaign_id = told.campaign_id
+    where not told.is_current
+    group by
+        remainders.account_key,
+        remainders.account_id,
+        remainders.campaign_id,
+        remainders.date_day,
+        remainders.impressions,
+        remainders.spend,
+        told.ad_id
 )
 
 select
@@ -40,19 +54,14 @@ select
     told_before.date_day,
     told_before.ad_id,
     told_before.impressions,
-    remainders.impressions as remaining_impressions,
+    told_before.remaining_impressions,
     told_before.spend,
-    remainders.spend as remaining_spend
+    told_before.remaining_spend
 from told_before
-inner join remainders
-    on
-        told_before.account_id = remainders.account_id
-        and told_before.campaign_id = remainders.campaign_id
-        and told_before.date_day = remainders.date_day
 left join {{ ref('fact_ad_performance') }} as facts
     on
-        remainders.account_key = facts.account_key
-        and remainders.date_day = facts.date_day
+        told_before.account_key = facts.account_key
+        and told_before.date_day = facts.date_day
         and told_before.ad_id = facts.ad_id
 left join {{ ref('int_ads__deleted') }} as deleted
     on
@@ -61,4 +70,4 @@ left join {{ ref('int_ads__deleted') }} as deleted
 where
     facts.ad_id is null
     and deleted.ad_id is null
-    and told_before.impressions between 1 and remainders.impressions
+    and told_before.impressions between 1 and told_before.remaining_impressions
