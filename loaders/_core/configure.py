@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from dlt.common.typing import is_optional_type
 import loaders
 from loaders._core.declare import Loader, Settings
 from loaders._core.errors import ConfigurationError
+from loaders._core.tables import in_environment, kind_of, tables
 
 
 def available() -> dict[str, Loader]:
@@ -31,15 +33,25 @@ def _discover() -> Iterator[Loader]:
                 yield found
 
 
-def required_secrets(loader: Loader) -> list[str]:
-    """The secret settings without which a source can't be read."""
+def required(loader: Loader) -> list[str]:
+    """The settings without which a source can't be read: secrets and tables that have no default."""
     fields: dict[str, Any] = loader.settings.get_resolvable_fields()
-    return [name for name, hint in fields.items() if is_secret_hint(hint) and not is_optional_type(hint)]
+    return [
+        name
+        for name, hint in fields.items()
+        if (is_secret_hint(hint) and not is_optional_type(hint)) or kind_of(hint)
+    ]
 
 
 def is_configured(loader: Loader) -> bool:
-    """Is at least one of the required secrets there? Then the rest is asked for, too."""
-    return any(dlt.secrets.get(f"sources.{loader.name}.{name}") for name in required_secrets(loader))
+    """Is at least one of the required settings there? Then the rest is asked for, too."""
+    return any(_is_there(loader.name, name) for name in required(loader))
+
+
+def _is_there(source: str, name: str) -> bool:
+    inside = _variable(source, name) + "__"
+    listed: Any = dlt.secrets.get(f"sources.{source}.{name}")
+    return bool(listed) or any(key.startswith(inside) for key in os.environ)
 
 
 def settings_of(loader: Loader) -> Settings:
@@ -50,8 +62,14 @@ def settings_of(loader: Loader) -> Settings:
             and where to put it.
     """
     section = f"sources.{loader.name}"
+    fields: dict[str, Any] = loader.settings.get_resolvable_fields()
+    given = {
+        name: tables(f"{section}.{name}", kind) for name, hint in fields.items() if (kind := kind_of(hint))
+    }
     try:
-        return resolve_configuration(loader.settings(), sections=("sources", loader.name))
+        return resolve_configuration(
+            loader.settings(), sections=("sources", loader.name), explicit_value=given or None
+        )
     except ConfigFieldMissingException as error:
         missing = sorted(error.traces)
         names = " and ".join(f"{section}.{name}" for name in missing)
@@ -69,8 +87,14 @@ def settings_of(loader: Loader) -> Settings:
 
 def missing_everything(loader: Loader) -> str:
     """What to say of a source that was asked for by name and is not configured."""
-    needed = ", ".join(required_secrets(loader))
-    variable = _variable(loader.name, (required_secrets(loader) or ["..."])[0])
+    fields: dict[str, Any] = loader.settings.get_resolvable_fields()
+    if found := [name for name in required(loader) if kind_of(fields[name])]:
+        return (
+            f"{loader.name} is not configured: it needs a table [sources.{loader.name}.{found[0]}.<name>] in"
+            f" .dlt/config.toml, or in the environment ({_variable(loader.name, found[0])}__<NAME>__..., ...)"
+        )
+    needed = ", ".join(required(loader))
+    variable = _variable(loader.name, (required(loader) or ["..."])[0])
     return (
         f"{loader.name} is not configured: it needs {needed} under [sources.{loader.name}]"
         f" in .dlt/secrets.toml, or in the environment ({variable}, ...)"
@@ -78,4 +102,4 @@ def missing_everything(loader: Loader) -> str:
 
 
 def _variable(source: str, name: str) -> str:
-    return f"SOURCES__{source.upper()}__{name.upper()}"
+    return in_environment("sources", source, name)

@@ -22,9 +22,9 @@ stream): no parsing, no renaming, no typing. Where it begins anew after it has g
 
 # No `from __future__ import annotations`: dlt reads the types of a subclass's settings in that one's module.
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -79,11 +79,13 @@ class Account:
         timezone: IANA name; the account's days begin and end in it. Give it as the vendor does: an account
             whose time zone is missing or unknown is left out.
         error: why this account can't be read although it was asked for; it then counts as failed.
+        versions: by day, what the newest receipts of the resource that is read keep of a ``stream.Version``.
     """
 
     id: str
     timezone: str = "UTC"
     error: Exception | None = None
+    versions: Mapping[date | None, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class Resource:
         columns: raw columns that always exist, whether a value was ever seen or not (every column staging
             reads). Others appear with their first value.
         per_account: False for the list of accounts itself: read once a run, with ``Loader.root``.
+        account: id of the only account that has it; None: all have it.
     """
 
     name: str
@@ -127,6 +130,7 @@ class Resource:
     control: str | None = None
     columns: tuple[str, ...] = ()
     per_account: bool = True
+    account: str | None = None
 
 
 @configspec
@@ -156,14 +160,17 @@ class Loader:
 
     Attributes:
         name: module name; the pipeline's name, and ``raw_<name>`` its schema.
-        settings: subclass of Settings (``@configspec``). Its fields of a secret type without default decide
+        settings: subclass of Settings (``@configspec``). Its fields without default
             (``access_token: TSecretStrValue = None``) decide whether the source is configured: none of them
-            present, it is left out; some but not all, an error that names the missing ones.
+            present, it is left out; some but not all, an error that names the missing ones. A field
+            ``feeds: dict[str, Feed] = None``, ``Feed`` a ``msgspec.Struct``, holds the tables
+            ``[sources.<name>.feeds.*]``.
         connect: ``(settings, clock)`` -> context manager that gives the api object handed to all readers.
         root: ``(api)`` -> the pseudo account of resources with ``per_account=False``.
         accounts: ``(api)`` -> accounts to read, each once. It may keep what it read for the
             ``per_account=False`` resource, which the core reads afterwards.
         resources: read in this order within an account.
+        resources_of: ``(settings)`` -> the resources, where only the settings tell.
     """
 
     name: str
@@ -171,4 +178,13 @@ class Loader:
     connect: Callable[[Any, Clock], AbstractContextManager[Any]]
     root: Callable[[Any], Account]
     accounts: Callable[[Any], list[Account]]
-    resources: tuple[Resource, ...]
+    resources: tuple[Resource, ...] = ()
+    resources_of: Callable[[Any], tuple[Resource, ...]] | None = None
+
+    def made_for(self, settings: Settings) -> Self:
+        """The loader with the resources that these settings give it."""
+        return replace(self, resources=self.resources_of(settings)) if self.resources_of else self
+
+    def reports_of(self, account: str) -> list[str]:
+        """The names of the reports that an account has."""
+        return [r.name for r in self.resources if r.day and r.account in (None, account)]

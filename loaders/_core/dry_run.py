@@ -26,7 +26,7 @@ def describe(
         AdstarError: as the run would have failed before it read anything.
     """
     run = SourceRun(loader, settings, target, clock, backfill=backfill)
-    reports = [r.name for r in loader.resources if r.day]
+    loader = run.loader
     where = f"target {target.name} ({target.host}:{target.port})"
     yield f"{loader.name}: would land in raw_{loader.name} of {where}"
     with loader.connect(settings, clock) as api:
@@ -35,24 +35,27 @@ def describe(
     for account in accounts:
         if account.error is not None:
             yield f"  account {account.id}: would be left out, {account.error}"
-    chunks = run.plan(readable, _covered(loader, target, reports))
+    chunks = run.plan(readable, _covered(loader, target))
     for note in run.notes:
         yield f"  {note}"
-    entities = ", ".join(r.name for r in loader.resources if not r.day)
     for chunk in chunks:
         for name, window in chunk.windows.items():
-            also = f", and {entities}" if chunk.current else ""
-            yield f"  account {name}: {', '.join(reports)} of {window.since} to {window.until}{also}"
+            entities = [r.name for r in loader.resources if not r.day and r.account in (None, name)]
+            parts = [", ".join(entities)] if chunk.current and entities else []
+            if reports := loader.reports_of(name):
+                parts.insert(0, f"{', '.join(reports)} of {window.since} to {window.until}")
+            if parts:
+                yield f"  account {name}: {', and '.join(parts)}"
     yield f"  {len(chunks)} load package{'s' if len(chunks) != 1 else ''}; nothing was written"
 
 
-def _covered(loader: Loader, target: Target, reports: list[str]) -> dict[str, date]:
+def _covered(loader: Loader, target: Target) -> dict[tuple[str, str], date]:
     if target.embedded:
         server = EmbeddedWarehouse(port=target.port)
         if not server.status()["running"]:
             return {}
         target = Target(**{**target.__dict__, "password": server.password})
     try:
-        return Books(target, loader.name).covered_until(reports)
+        return Books(target, loader.name).covered_until()
     except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
         return {}

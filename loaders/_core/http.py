@@ -12,7 +12,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,7 +25,7 @@ import httpx
 import msgspec
 import tenacity
 
-from loaders._core import errors
+from loaders._core import errors, guard
 from loaders._core.redact import is_secret_name, redact
 from loaders._core.stream import Spool, split_array
 
@@ -70,7 +70,7 @@ class Reply:
                     return _MEMBERS.decode(first[0]) if first else {}
                 except msgspec.ValidationError:
                     return {}
-        except msgspec.DecodeError as why:
+        except (msgspec.DecodeError, RecursionError) as why:
             raise errors.BadBody(f"the answer is not whole JSON ({why})") from None
 
     @cached_property
@@ -134,6 +134,7 @@ def decode(body: bytes, form: type[Result]) -> Result:
 
 
 Classify = Callable[[Reply], errors.AdstarError | None]
+Form = Callable[[httpx.Headers, Iterator[bytes]], bytes]
 
 
 def by_status(reply: Reply) -> errors.AdstarError | None:
@@ -213,6 +214,9 @@ class Http:
             deadline.
         used: percent of the vendor's quotas that an answer says is used up; beyond 90 the next request rests,
             for up to a minute at 100.
+        form: makes the JSON document out of headers and raw chunks of an answer, where a body is not one as
+            it stands; an answer from 300 on is then judged without its body.
+        redirects: how many are followed for one request, never into the network that we are in ourselves.
         transport, clock, sleep: replaced in tests.
     """
 
@@ -227,6 +231,8 @@ class Http:
         deadline_seconds: float = 3600.0,
         attempts: int = 8,
         used: Callable[[Reply], float] = lambda reply: 0.0,
+        form: Form | None = None,
+        redirects: int = 0,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -240,15 +246,19 @@ class Http:
         self.deadline_seconds = deadline_seconds
         self.attempts = attempts
         self.used = used
+        self.form = form
+        self.redirects = redirects
         self.clock = clock
         self.sleep = sleep
         self._rests_until = float("-inf")
+        self._headers = {name: value for name, value in (headers or {}).items() if value}
         self._client = httpx.Client(
-            headers={name: value for name, value in (headers or {}).items() if value},
+            headers=self._headers,
             auth=auth,
             timeout=_TIMEOUT,
             transport=transport,
-            verify=parts.scheme == "https",  # loading the certificates takes a while; plain http needs none
+            verify=parts.scheme == "https"
+            or redirects > 0,  # loading the certificates takes a while; plain http needs none
             trust_env=parts.hostname not in ("127.0.0.1", "::1", "localhost"),  # no proxy to oneself
         )
 
@@ -285,6 +295,7 @@ class Http:
         params: Query | None = None,
         json: Any = None,
         form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         classify: Classify | None = None,
     ) -> Reply:
         """An answer that is no error, with its whole JSON body.
@@ -293,6 +304,7 @@ class Http:
             url: relative to ``base_url``, or absolute on the same host.
             params: added to those of the address.
             json, form: body of the request.
+            headers: conditions of this request; 304 is then an answer, one without a body.
             classify: judges this request's answers instead of the client's ``classify``.
 
         Raises:
@@ -301,15 +313,17 @@ class Http:
         """
 
         def read(response: httpx.Response, deadline: float) -> Reply:
-            body = b"".join(self._chunks(response, deadline))
-            return self._judge(response, body, classify)
+            if headers and response.status_code == httpx.codes.NOT_MODIFIED:
+                return Reply(response.status_code, response.headers, b"")
+            return self._judge(response, self._body(response, deadline), classify)
 
         ask = partial(
-            self._client.stream,
+            self._open,
             method,
             self._address(url, params),
             json=json,
             data=dict(form) if form else None,
+            headers=headers,
         )
         if (rest := self._rests_until - self.clock()) > 0:
             logger.info("the vendor's quota is nearly used up; the next request waits %.0f s", rest)
@@ -334,7 +348,7 @@ class Http:
                 self._judge(response, b"".join(self._chunks(response, deadline)), None)
             return Spool(self._judged(response, deadline))
 
-        ask = partial(self._client.stream, method, self._address(url, None), json=json)
+        ask = partial(self._open, method, self._address(url, None), json=json)
         with self._retry(partial(self._send, ask, read), method, url) as documents:
             yield from documents
 
@@ -357,6 +371,26 @@ class Http:
         _ = reply.members
         return reply
 
+    @contextmanager
+    def _open(self, method: str, address: httpx.URL, **sent: Any) -> Iterator[httpx.Response]:
+        """The answer, its body unread; the client's own headers follow no redirect to another host."""
+        response = self._client.send(self._client.build_request(method, address, **sent), stream=True)
+        try:
+            for _ in range(self.redirects):
+                request = response.next_request
+                if request is None:
+                    break
+                response.close()
+                guard.look_at(request.url, self.base_url)
+                if _origin(request.url) != _origin(httpx.URL(self.base_url)):
+                    for name in self._headers:
+                        request.headers.pop(name, None)
+                response = self._client.send(request, auth=None, stream=True)
+                guard.look_at_peer(response, self.base_url)
+            yield response
+        finally:
+            response.close()
+
     def _send(
         self,
         ask: Callable[[], AbstractContextManager[httpx.Response]],
@@ -378,10 +412,22 @@ class Http:
                     f"the server's certificate is not trusted ({error});"
                     " behind a company proxy set SSL_CERT_FILE"
                 ) from None
+            if re.search("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE", str(error)):
+                raise errors.ConfigurationError(
+                    f"the server does not speak TLS at this address ({error}); look at its port,"
+                    " or write http:// if it is meant to be read in the clear"
+                ) from None
             raise errors.Transient(f"no connection ({type(error).__name__}: {error})") from None
 
-    def _chunks(self, response: httpx.Response, deadline: float) -> Iterator[bytes]:
-        for chunk in response.iter_bytes():
+    def _body(self, response: httpx.Response, deadline: float) -> bytes:
+        if self.form is None:
+            return b"".join(self._chunks(response, deadline))
+        if response.status_code >= 300:
+            return b""
+        return self.form(response.headers, self._chunks(response, deadline, raw=True))
+
+    def _chunks(self, response: httpx.Response, deadline: float, raw: bool = False) -> Iterator[bytes]:
+        for chunk in response.iter_raw() if raw else response.iter_bytes():
             if self.clock() > deadline:
                 raise errors.Transient("the answer was still coming in at the deadline")
             yield chunk

@@ -58,6 +58,7 @@ _COVERED_SCHEMA = pa.schema(
         ("rows", pa.int64()),
         ("rows_hash", pa.string()),
         ("totals", pa.string()),
+        ("version", pa.string()),
         ("_dlt_load_id", pa.string()),
     ]
 )

@@ -47,7 +47,8 @@ _TABLES = {
 }
 _COVERED = (
     "resource varchar(200), account varchar(200), day date, run_seq bigint, data_run_seq bigint,"
-    " read_at timestamptz, rows bigint, rows_hash varchar(64), totals varchar(8000), _dlt_load_id varchar(64)"
+    " read_at timestamptz, rows bigint, rows_hash varchar(64), totals varchar(8000),"
+    " _dlt_load_id varchar(64), version varchar(2000)"
 )
 COVERED_COLUMNS = (
     "resource",
@@ -59,6 +60,7 @@ COVERED_COLUMNS = (
     "rows",
     "rows_hash",
     "totals",
+    "version",
 )
 
 
@@ -117,6 +119,8 @@ class Books:
             else _COVERED
         )
         self._create(f"create table if not exists {self.schema}.covered ({text}){order}")
+        if "version" not in self.column_names("covered")[0]:  # made before receipts had one
+            self._execute(f"alter table {self.schema}.covered add column version varchar(2000)")
         if is_postgres:
             self._create(
                 f"create index if not exists covered_set on {self.schema}.covered (account, day, run_seq)"
@@ -199,16 +203,14 @@ class Books:
         )
         return {row[0] for row in rows}
 
-    def covered_until(self, resources: Sequence[str]) -> dict[str, date]:
-        """For each account the last day that a live run has read of all these reports."""
+    def covered_until(self) -> dict[tuple[str, str], date]:
+        """For each account and report the last day that a live run has read."""
         rows = self._query(
-            f"select account, min(last) from (select c.account, c.resource, max(c.day) as last"
-            f" from {self.schema}.covered c join ops.commits k on k.run_seq = c.run_seq"
-            f" where k.mode = 'live' and c.resource in %s group by c.account, c.resource) as each_report"
-            f" group by account having count(*) = %s",
-            [tuple(resources), len(resources)],
+            f"select c.account, c.resource, max(c.day) from {self.schema}.covered c"
+            f" join ops.commits k on k.run_seq = c.run_seq"
+            f" where k.mode = 'live' and c.day is not null group by c.account, c.resource"
         )
-        return dict(rows)
+        return {(account, resource): last for account, resource, last in rows}
 
     def receipts(
         self, account: str, since: date | None, until: date | None

@@ -123,7 +123,11 @@ class Listing:
             BadBody: a page without a list of records, or pages that keep coming twice.
             AdstarError: as the client raises.
         """
-        first = f"{path}?{urlencode(query)}"
+        return self.all(http, f"{path}?{urlencode(query)}", classify)
+
+    def all(self, http: Http, first: str, classify: Classify | None = None) -> Documents:
+        """As ``pages``, from the address of the first one on."""
+        path = first.partition("?")[0]
         for reading in range(1, self.readings + 1):
             try:
                 yield from self._once(http, first, classify)
@@ -134,31 +138,44 @@ class Listing:
                 logger.warning("%s: %s; the list is read again from its first page", path, error)
                 yield Mark.AGAIN
 
+    def found(self, page: Reply, where: str) -> memoryview:
+        """The bytes of a page's list of records."""
+        records = _inside(page.members, self.records)
+        if records is None or records[0] != ord("["):
+            raise BadBody(f"the page has no list {'.'.join(self.records)!r}", where=where.partition("?")[0])
+        return records
+
+    def following(self, page: Reply, asked: str, records: memoryview, number: int) -> str | None:
+        """The address of the page after this one, the ``number``-th, which was asked for at ``asked``."""
+        link = _inside(page.members, self.link)
+        return msgspec.json.decode(link, type=str | None) if link else None
+
+    def documents(self, page: Reply, records: memoryview) -> Iterator[bytes]:
+        """What the reader is given of a page."""
+        yield page.body
+
     def _once(self, http: Http, first: str, classify: Classify | None) -> Iterator[bytes]:
         links, contents = {first}, set[bytes]()
         ask = partial(http.ask, "GET", classify=classify)
         # The next page comes in while this one is taken apart: the reader need not idle as the vendor works.
         with ThreadPoolExecutor(1, "next page") as ahead:
-            coming: Future[Reply] | None = ahead.submit(ask, first)
+            asked = first
+            coming: Future[Reply] | None = ahead.submit(ask, asked)
             while coming:
                 page = coming.result()
-                records = _inside(page.members, self.records)
-                if records is None or records[0] != ord("["):
-                    raise BadBody(
-                        f"the page has no list {'.'.join(self.records)!r}", where=first.partition("?")[0]
-                    )
+                records = self.found(page, first)
                 content = xxhash.xxh3_128_digest(records)
                 if len(records) > 2 and content in contents:
                     raise _Twice("the records of a page came twice")
                 contents.add(content)
-                link = _inside(page.members, self.link)
-                following = msgspec.json.decode(link, type=str | None) if link else None
+                following = self.following(page, asked, records, len(links))
                 comes_again = following in links
                 coming = None
                 if following and not comes_again:
                     links.add(following)
-                    coming = ahead.submit(ask, following)
-                yield page.body
+                    asked = following
+                    coming = ahead.submit(ask, asked)
+                yield from self.documents(page, records)
                 if comes_again:
                     raise _Twice("a link to the next page came twice")
 

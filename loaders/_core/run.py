@@ -23,7 +23,7 @@ from loaders._core.naming import ColumnNames
 from loaders._core.ops import RESUMED_DAYS, Books, ResourceRecord, Run
 from loaders._core.redact import redact
 from loaders._core.sets import Day, Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, plain
-from loaders._core.stream import Mark
+from loaders._core.stream import Mark, Version
 from loaders._core.warehouse import Target
 from loaders._core.windows import Chunk, backfill_window, floor_day, live_window, plan_backfill, plan_live
 
@@ -93,7 +93,7 @@ class SourceRun:
         backfill: Window | None = None,
         progress: Progress | None = None,
     ) -> None:
-        self.loader = loader
+        self.loader = loader.made_for(settings)
         self.settings = settings
         self.clock = clock
         self.backfill = backfill
@@ -121,8 +121,8 @@ class SourceRun:
             )
         return [_with_time_zone(account) for account in accounts]
 
-    def plan(self, accounts: list[Account], covered: dict[str, date]) -> list[Chunk]:
-        """The packages of this run, given how far each account is covered; none without an account.
+    def plan(self, accounts: list[Account], covered: dict[tuple[str, str], date]) -> list[Chunk]:
+        """The packages of this run, given how far reports of accounts are covered; none without an account.
 
         Raises:
             UsageError: no day of the backfill can be read.
@@ -137,12 +137,17 @@ class SourceRun:
                 today,
                 window_days=self.settings.window_days,
                 start_date=self.settings.start_date,
-                covered_until=covered.get(name),
+                covered_until=self._covered_until(name, covered),
                 history_months=self.settings.history_months,
             )
             for name, today in todays.items()
         }
         return plan_live(windows, self.settings.window_days)
+
+    def _covered_until(self, account: str, covered: dict[tuple[str, str], date]) -> date | None:
+        """The last day of which all reports of an account were read; None if one never was."""
+        days = [covered.get((account, report)) for report in self.loader.reports_of(account)]
+        return None if None in days else min((day for day in days if day), default=None)
 
     def _backfill_windows(self, asked: Window, todays: dict[str, date]) -> dict[str, Window]:
         """What of a backfill can be read of each account; says so if that is not all."""
@@ -223,7 +228,8 @@ class SourceRun:
 
     def _conclude(self) -> None:
         if self._failed:
-            landed = any(r.outcome == "ok" for r in self.result.records if r.since is not None)
+            shared = {r.name for r in self.loader.resources if not r.per_account}
+            landed = any(r.outcome == "ok" and r.resource not in shared for r in self.result.records)
             self.result.outcome = "partial" if landed or self._skipped_days else "failed"
         self.result.message = self._message()
 
@@ -248,7 +254,7 @@ class SourceRun:
                 f"no longer listed: account {', '.join(gone)} (closed, or out of reach of the credentials;"
                 " what has landed stays)"
             )
-        chunks = self._left_to_do(self.plan(readable, self.books.covered_until(self._reports())), run)
+        chunks = self._left_to_do(self.plan(readable, self.books.covered_until()), run)
         by_id = {account.id: account for account in readable}
         names = self._names()
         landing = Landing(
@@ -342,8 +348,9 @@ class SourceRun:
                 yield self.loader.root(api), None, shared
         resources = [r for r in self.loader.resources if r.per_account and (chunk.current or r.day)]
         for name, window in chunk.windows.items():
-            if name not in self._failed:
-                yield accounts[name], window, resources
+            having = [r for r in resources if r.account in (None, name)]
+            if name not in self._failed and having:
+                yield accounts[name], window, having
 
     def _fail(self, account: Account, window: Window | None, error: Exception, run: Run) -> None:
         message = redact(str(error))
@@ -358,9 +365,6 @@ class SourceRun:
         )
         self.result.records.append(record)
         self.books.failures(run, [record])
-
-    def _reports(self) -> list[str]:
-        return [r.name for r in self.loader.resources if r.day]
 
     def _names(self) -> dict[str, ColumnNames]:
         names = {}
@@ -437,13 +441,17 @@ class _Reader:
         )
         spools.append(spool)
         looked_at = 0
-        for number, document in enumerate(resource.read(self._api, account, asked)):
+        versions = {day: old.version for (name, day), old in before.items() if name == resource.name}
+        known = replace(account, versions={day: text for day, text in versions.items() if text})
+        for number, document in enumerate(resource.read(self._api, known, asked)):
             rows = -spool.rows
             if document is Mark.WHOLE:
                 spool.keep()
             elif document is Mark.AGAIN:
                 self._landing.discard(resource.name, spool.forget())
                 looked_at = len(spool.files)
+            elif isinstance(document, Version):
+                spool.versions.update(dict.fromkeys(document.days, document))
             else:
                 spool.add(document)
             rows += spool.rows
@@ -511,6 +519,11 @@ class _Reader:
             for day in _days(resource, window):
                 total = spool.sums.get(day) or SetSum(totals=dict.fromkeys(resource.totals, _ZERO))
                 earlier = before.get((resource.name, day))
+                version = spool.versions.get(day)
+                if earlier is not None and version and version.unchanged:
+                    record.sets_unchanged += 1
+                    harvest.receipts.append(replace(earlier, run_seq=run_seq, read_at=read_at))
+                    continue
                 same = earlier is not None and (earlier.rows, earlier.rows_hash) == (
                     total.rows,
                     total.rows_hash,
@@ -532,6 +545,7 @@ class _Reader:
                         rows=total.rows,
                         rows_hash=total.rows_hash,
                         totals=total.totals_text() if resource.totals else None,
+                        version=version.text if version else None,
                     )
                 )
             kept = [keep_days(file, changed) for file in spool.files]

@@ -27,6 +27,7 @@ from loaders._core.declare import Account, Resource, Window
 from loaders._core.errors import BadBody
 from loaders._core.naming import ColumnNames
 from loaders._core.records import Page, RecordReader
+from loaders._core.stream import Version
 from loaders._core.text import MARK
 
 # A file is loaded whole in memory, and each costs some statements: as large as memory allows.
@@ -53,7 +54,12 @@ _SYSTEM_FIELDS = [
 
 @dataclass(frozen=True)
 class Receipt:
-    """What ``covered`` keeps of a set; ``totals`` are exact sums by raw column as JSON, if any."""
+    """What ``covered`` keeps of a set.
+
+    Attributes:
+        totals: exact sums by raw column as JSON, if any.
+        version: what the reader said of it with ``stream.Version``, if anything.
+    """
 
     resource: str
     account: str
@@ -64,6 +70,7 @@ class Receipt:
     rows: int
     rows_hash: str
     totals: str | None
+    version: str | None = None
 
 
 @dataclass
@@ -141,6 +148,7 @@ class ResourceSpool:
         self.files: list[SpooledFile] = []
         self.rows = 0
         self.escaped = 0
+        self.versions: dict[Day, Version] = {}
         self._numbers = numbers
         self._window = window
         self._names = names

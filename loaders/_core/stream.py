@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
@@ -32,7 +34,21 @@ class Mark(Enum):
     AGAIN = "those since the last WHOLE count no more: all of them come again"
 
 
-Documents = Iterator[bytes | Mark]
+@dataclass(frozen=True)
+class Version:
+    """What a reader says of days (None: of entities) after it has given them, or instead of giving them.
+
+    Attributes:
+        text: which version of the vendor's answer these sets are; goes into their receipts.
+        unchanged: they are as their newest receipts say, so no document of them was given.
+    """
+
+    text: str
+    days: tuple[date | None, ...]
+    unchanged: bool = False
+
+
+Documents = Iterator[bytes | Mark | Version]
 
 
 def whole(documents: Documents) -> list[bytes]:
@@ -44,7 +60,7 @@ def whole(documents: Documents) -> list[bytes]:
             del kept[sure:]
         elif document is Mark.WHOLE:
             sure = len(kept)
-        else:
+        elif isinstance(document, bytes):
             kept.append(document)
     return kept
 
