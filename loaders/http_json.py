@@ -70,8 +70,11 @@ def read(settings: Any, account: Account, window: Window | None, limit: int) -> 
             deadline_seconds=settings.deadline_seconds,
         ) as http:
             yield from pages(feed).read(http, address, account, window)
-    except errors.ConfigurationError as error:  # stops this feed, not the source
-        raise errors.AccountError(error.message, where=error.where) from None
+    except errors.AdstarError as error:
+        error.where = error.where or address.partition("?")[0]
+        if isinstance(error, errors.ConfigurationError):  # stops this feed, not the source
+            raise errors.AccountError(error.message, where=error.where) from None
+        raise
 
 
 def resource(name: str, feed: Feed) -> Resource:

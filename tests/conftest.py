@@ -63,6 +63,11 @@ def server(state_folder: Path) -> Iterator[EmbeddedWarehouse]:
 @pytest.fixture
 def target(server: EmbeddedWarehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Target]:
     """An empty database of its own, also what profiles.yml gives to any process started by the test."""
+    yield from database(server, monkeypatch, tmp_path)
+
+
+def database(server: EmbeddedWarehouse, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Target]:
+    """As the fixture ``target``, for a fixture of another scope."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     _administer(server, f'create database "{name}"')
     for variable, value in {
@@ -73,7 +78,7 @@ def target(server: EmbeddedWarehouse, monkeypatch: pytest.MonkeyPatch, tmp_path:
         "ADSTAR_POSTGRES_PASSWORD": server.password,
         "ADSTAR_POSTGRES_DATABASE": name,
         "ADSTAR_POSTGRES_SSLMODE": "disable",
-        "ADSTAR_STATE": str(tmp_path / "state"),
+        "ADSTAR_STATE": str(folder / "state"),
     }.items():
         monkeypatch.setenv(variable, value)
     found = warehouse.resolve("postgres", ROOT / "profiles")

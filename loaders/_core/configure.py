@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +16,7 @@ from dlt.common.typing import is_optional_type
 import loaders
 from loaders._core.declare import Loader, Settings
 from loaders._core.errors import ConfigurationError
-from loaders._core.tables import in_environment, kind_of, tables
+from loaders._core.tables import has_tables, in_environment, kind_of, tables
 
 
 def available() -> dict[str, Loader]:
@@ -33,25 +32,28 @@ def _discover() -> Iterator[Loader]:
                 yield found
 
 
-def required(loader: Loader) -> list[str]:
-    """The settings without which a source can't be read: secrets and tables that have no default."""
-    fields: dict[str, Any] = loader.settings.get_resolvable_fields()
+def required_secrets(loader: Loader) -> list[str]:
+    """The secret settings without which a source can't be read."""
     return [
-        name
-        for name, hint in fields.items()
-        if (is_secret_hint(hint) and not is_optional_type(hint)) or kind_of(hint)
+        name for name, hint in _hints(loader).items() if is_secret_hint(hint) and not is_optional_type(hint)
     ]
+
+
+def required_tables(loader: Loader) -> dict[str, type[Any]]:
+    """The settings that hold tables, such as one for each feed, and the kind of those tables."""
+    return {name: kind for name, hint in _hints(loader).items() if (kind := kind_of(hint))}
 
 
 def is_configured(loader: Loader) -> bool:
     """Is at least one of the required settings there? Then the rest is asked for, too."""
-    return any(_is_there(loader.name, name) for name in required(loader))
+    section = f"sources.{loader.name}"
+    return any(dlt.secrets.get(f"{section}.{name}") for name in required_secrets(loader)) or any(
+        has_tables(f"{section}.{name}") for name in required_tables(loader)
+    )
 
 
-def _is_there(source: str, name: str) -> bool:
-    inside = _variable(source, name) + "__"
-    listed: Any = dlt.secrets.get(f"sources.{source}.{name}")
-    return bool(listed) or any(key.startswith(inside) for key in os.environ)
+def _hints(loader: Loader) -> dict[str, Any]:
+    return dict(loader.settings.get_resolvable_fields())
 
 
 def settings_of(loader: Loader) -> Settings:
@@ -62,10 +64,7 @@ def settings_of(loader: Loader) -> Settings:
             and where to put it.
     """
     section = f"sources.{loader.name}"
-    fields: dict[str, Any] = loader.settings.get_resolvable_fields()
-    given = {
-        name: tables(f"{section}.{name}", kind) for name, hint in fields.items() if (kind := kind_of(hint))
-    }
+    given = {name: tables(f"{section}.{name}", kind) for name, kind in required_tables(loader).items()}
     try:
         return resolve_configuration(
             loader.settings(), sections=("sources", loader.name), explicit_value=given or None
@@ -87,14 +86,13 @@ def settings_of(loader: Loader) -> Settings:
 
 def missing_everything(loader: Loader) -> str:
     """What to say of a source that was asked for by name and is not configured."""
-    fields: dict[str, Any] = loader.settings.get_resolvable_fields()
-    if found := [name for name in required(loader) if kind_of(fields[name])]:
+    for name in required_tables(loader):
         return (
-            f"{loader.name} is not configured: it needs a table [sources.{loader.name}.{found[0]}.<name>] in"
-            f" .dlt/config.toml, or in the environment ({_variable(loader.name, found[0])}__<NAME>__..., ...)"
+            f"{loader.name} is not configured: it needs a table [sources.{loader.name}.{name}.<name>] in"
+            f" .dlt/config.toml, or in the environment ({_variable(loader.name, name)}__<NAME>__..., ...)"
         )
-    needed = ", ".join(required(loader))
-    variable = _variable(loader.name, (required(loader) or ["..."])[0])
+    needed = ", ".join(required_secrets(loader))
+    variable = _variable(loader.name, (required_secrets(loader) or ["..."])[0])
     return (
         f"{loader.name} is not configured: it needs {needed} under [sources.{loader.name}]"
         f" in .dlt/secrets.toml, or in the environment ({variable}, ...)"

@@ -160,11 +160,11 @@ class Loader:
 
     Attributes:
         name: module name; the pipeline's name, and ``raw_<name>`` its schema.
-        settings: subclass of Settings (``@configspec``). Its fields without default
-            (``access_token: TSecretStrValue = None``) decide whether the source is configured: none of them
-            present, it is left out; some but not all, an error that names the missing ones. A field
-            ``feeds: dict[str, Feed] = None``, ``Feed`` a ``msgspec.Struct``, holds the tables
-            ``[sources.<name>.feeds.*]``.
+        settings: subclass of Settings (``@configspec``). Its fields of a secret type without default
+            (``access_token: TSecretStrValue = None``) and its tables (``feeds: dict[str, Feed] = None``, with
+            ``Feed`` a ``msgspec.Struct``, is ``[sources.<name>.feeds.*]``) decide whether the source is
+            configured: none of them present, it is left out; some but not all, an error that names the
+            missing ones.
         connect: ``(settings, clock)`` -> context manager that gives the api object handed to all readers.
         root: ``(api)`` -> the pseudo account of resources with ``per_account=False``.
         accounts: ``(api)`` -> accounts to read, each once. It may keep what it read for the

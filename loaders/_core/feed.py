@@ -67,8 +67,8 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError("`timezone` is no name of a time zone, such as Europe/Berlin") from None
 
     def _doubts(self) -> Iterator[tuple[Any, str]]:
+        yield not _is_address(self.url), "`url` is no https://host/path"
         parts = urlsplit(self.url)
-        yield parts.scheme not in ("http", "https") or not parts.hostname, "`url` is no https://host/path"
         yield parts.username or parts.password, "`url` has credentials in it; use auth = 'basic'"
         names = [*self.params, *dict(parse_qsl(parts.query))]
         yield any(map(is_secret_name, names)), "`params` or url have a secret in them; use auth = 'query'"
@@ -129,6 +129,14 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         named = [each for each in (self.date, *self.columns) if each]
         limits = Limits(self.max_megabytes, self.max_ratio)
         return form_of(self.format, limits, delimiter=self.delimiter, columns=named)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text repeats what stands for the port, which may be half a password
+        return False
 
 
 def path(text: str) -> Path:

@@ -40,7 +40,7 @@ def look_at_peer(response: httpx.Response, declared: str) -> None:
     """
     stream = response.extensions.get("network_stream")
     peer = stream.get_extra_info("server_addr") if stream is not None else None
-    if peer and not getproxies():  # a proxy is inside, and knows by itself what it may reach
+    if peer and not getproxies().keys() - {"no"}:  # a proxy is inside, and knows what it may reach
         _refuse_inside(response.url.host, [peer[0]], httpx.URL(declared))
 
 

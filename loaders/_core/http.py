@@ -463,7 +463,7 @@ class Http:
             why = (
                 f"the vendor asks to wait {asked:.0f} s, beyond the deadline of"
                 f" {self.deadline_seconds:.0f} s; run again after that"
-                if asked > self.deadline_seconds - (self.clock() - begun)
+                if asked > max(0.0, self.deadline_seconds - (self.clock() - begun))
                 else f"gave up after {state.attempt_number} attempts in {self.clock() - begun:.0f} s"
             )
             raise errors.GaveUp(f"{why}: {getattr(error, 'message', error)}", where=where) from None

@@ -19,13 +19,21 @@ from dlt.common.configuration.specs.base_configuration import is_secret_hint
 from loaders._core.errors import ConfigurationError
 from loaders._core.redact import secret
 
-_NAME = re.compile(r"(?!covered$)(?=.{1,50}$)[a-z](?:_?[a-z0-9])*")  # becomes the name of a raw table
+# It becomes the name of a raw table and of files, and there are names that Windows keeps for itself.
+_TAKEN = r"covered|con|prn|aux|nul|(?:com|lpt)\d"
+_NAME = re.compile(rf"(?!(?:{_TAKEN})$)(?=.{{1,50}}$)[a-z](?:_?[a-z0-9])*")
 
 
 def kind_of(hint: Any) -> Any:
     """``Feed`` of a setting of the type ``dict[str, Feed]``, which holds tables; None of any other."""
     inner = get_args(hint)[-1:]
     return inner[0] if inner and isinstance(inner[0], type) and issubclass(inner[0], msgspec.Struct) else None
+
+
+def has_tables(section: str) -> bool:
+    """Whether there is any of the tables ``[<section>.<name>]``."""
+    listed: Any = dlt.config.get(section)
+    return bool(listed) or bool(_in_environment(section))
 
 
 def tables(section: str, kind: type[Any]) -> dict[str, Any]:
@@ -42,7 +50,8 @@ def tables(section: str, kind: type[Any]) -> dict[str, Any]:
     for name, table in found.items():
         for setting in secrets:
             # Asked for by its full name, places can answer that can't list what they have, such as vaults.
-            if value := dlt.secrets.get(f"{section}.{name}.{setting}"):
+            value: Any = dlt.secrets.get(f"{section}.{name}.{setting}")
+            if value:
                 table[setting] = secret(str(value))
     return {name: _value(f"{section}.{name}", name, table, kind) for name, table in sorted(found.items())}
 
@@ -87,8 +96,9 @@ def _in_environment(section: str) -> dict[str, dict[str, Any]]:
 def _value(where: str, name: str, table: dict[str, Any], kind: type[Any]) -> Any:
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"[{where}] can't have this name, as a table of raw will bear it: take lower-case letters, digits"
-            " and single underscores, up to 50, and not 'covered'"
+            f"[{where}] can't have this name, as a table of raw and files will bear it: take lower-case"
+            " letters, digits and single underscores, up to 50, and not 'covered' or a name that Windows"
+            " keeps"
         )
     try:
         return msgspec.convert(table, kind, strict=False)
