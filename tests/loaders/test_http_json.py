@@ -317,10 +317,12 @@ def test_one_bad_feed_leaves_the_others_in(run: Run) -> None:
         return Answer("{}", 404) if ask.path == "/gone" else rates()
 
     with vendor(answer) as served:
-        result = run(good={"url": f"{served.url}/x"}, gone={"url": f"{served.url}/gone"})
+        feeds = {"good": {"url": f"{served.url}/x"}, "gone": {"url": f"{served.url}/gone"}}
+        result = run(**feeds)
     assert result.outcome == "partial"
     assert "account gone: HTTP 404; see the feed's url and params" in str(result.message)
     assert len(run.current("good")) == 30
+    assert run.query("select resource, account from raw_http_json.covered") == [("good", "good")]
 
 
 # -- 304
@@ -516,7 +518,7 @@ BAD = {
     # lengths and connections
     "length_too_long": Bad(Answer([ROW] * 9, cut=20), "connection broke off", asks=RETRIED),
     "length_too_short": Bad(
-        lambda send: send(HEAD + b'Content-Length: 9\r\n\r\n[{"a": "x"}]'),
+        lambda send: send(HEAD + b'Connection: close\r\nContent-Length: 9\r\n\r\n[{"a": "x"}]'),
         "not whole JSON",
         raw=True,
         asks=RETRIED,
@@ -827,6 +829,45 @@ def test_bad_servers_neither_stop_the_good_one_nor_learn_or_tell_a_secret(bad: O
     assert SECRET not in bad.log + str(bad.result.message) + str(kept)
     assert bad.asked["redirect_loop"] == 6
     assert bad.seconds < 90
+
+
+@pytest.mark.parametrize(("auth", "name"), [("bearer", ""), ("header", "X-Key"), ("query", "appid")])
+def test_a_redirect_is_followed_with_the_secret_to_the_same_host_only(run: Run, auth: str, name: str) -> None:
+    def answer(ask: Ask) -> Any:
+        moved = {"/old": "/new", "/new": f"{other.url}/file"}.get(ask.path)
+        return Answer("", 302, {"location": moved}) if moved else [ROW]
+
+    with vendor(answer) as other, vendor(answer) as served:
+        feed = {"url": f"{served.url}/old", "auth": auth, "auth_name": name, "secret": SECRET}
+        assert run(moved=feed).outcome == "ok"
+    assert run.current("moved", "a") == [("x",)]
+    assert [ask.path for ask in served.asked + other.asked] == ["/old", "/new", "/file"]
+    assert SECRET in str(served.asked[0])
+    assert (SECRET in str(served.asked[1])) == (auth != "query")  # the server has named an address without it
+    assert SECRET not in str(other.asked)
+
+
+@pytest.mark.parametrize(
+    ("address", "inside"),
+    [
+        ("127.0.0.1", True),
+        ("10.1.2.3", True),
+        ("192.168.0.1", True),
+        ("169.254.169.254", True),
+        ("100.64.0.1", True),
+        ("0.0.0.0", True),
+        ("224.0.0.1", True),
+        ("::1", True),
+        ("fe80::1%eth0", True),
+        ("fd00::1", True),
+        ("::ffff:10.0.0.1", True),
+        ("::ffff:93.184.216.34", False),
+        ("93.184.216.34", False),
+        ("2606:2800:220:1::1", False),
+    ],
+)
+def test_what_is_inside(address: str, inside: bool) -> None:
+    assert guard.is_inside(address) == inside
 
 
 # -- settings
