@@ -25,7 +25,8 @@ import httpx
 import msgspec
 import tenacity
 
-from loaders._core import errors, guard
+from loaders._core import errors
+from loaders._core.guard import Guard
 from loaders._core.redact import is_secret_name, redact
 from loaders._core.stream import Spool, split_array
 
@@ -251,6 +252,7 @@ class Http:
         self.clock = clock
         self.sleep = sleep
         self._rests_until = float("-inf")
+        self._guard = Guard()
         self._headers = {name: value for name, value in (headers or {}).items() if value}
         self._client = httpx.Client(
             headers=self._headers,
@@ -374,19 +376,21 @@ class Http:
     @contextmanager
     def _open(self, method: str, address: httpx.URL, **sent: Any) -> Iterator[httpx.Response]:
         """The answer, its body unread; the client's own headers follow no redirect to another host."""
-        response = self._client.send(self._client.build_request(method, address, **sent), stream=True)
+        watched = {"trace": self._guard.watch(address)} if self.redirects else {}
+        request = self._client.build_request(method, address, extensions=watched, **sent)
+        response = self._client.send(request, stream=True)
         try:
             for _ in range(self.redirects):
-                request = response.next_request
-                if request is None:
+                if response.next_request is None:
                     break
                 response.close()
-                guard.look_at(request.url, self.base_url)
+                sender, request = request.url, response.next_request
+                self._guard.look_at(request.url, sender)
+                request.extensions["trace"] = self._guard.watch(request.url, sender)
                 if _origin(request.url) != _origin(httpx.URL(self.base_url)):
                     for name in self._headers:
                         request.headers.pop(name, None)
                 response = self._client.send(request, auth=None, stream=True)
-                guard.look_at_peer(response, self.base_url)
             yield response
         finally:
             response.close()

@@ -555,7 +555,7 @@ BAD = {
     ),
     "redirect_to_metadata": Bad(
         Answer("", 302, {"location": "http://169.254.169.254/latest/meta-data"}),
-        r"redirects to 169\.254\.169\.254 .*inside this network; declare it yourself",
+        r"leads to 169\.254\.169\.254 .*inside this network; declare it yourself",
         host="public.example",
     ),
     "redirect_to_loopback": Bad(
@@ -565,7 +565,7 @@ BAD = {
     ),
     "redirect_by_name": Bad(
         Answer("", 301, {"location": "http://localhost:1/"}),
-        "redirects to localhost .*inside this network",
+        "leads to localhost .*inside this network",
         host="public.example",
     ),
     "redirect_rebound": Bad(
@@ -575,9 +575,28 @@ BAD = {
             if not ask.headers["host"].startswith("public")
             else Answer("", 302, {"location": "REBOUND"})
         ),
-        "redirects to rebound.example .*inside this network",
-        asks=RETRIED,
+        "leads to rebound.example .*inside this network",
         host="public.example",
+    ),
+    "redirect_by_a_name_with_a_second_address": Bad(
+        Answer("", 302, {"location": "http://127.0.0.1:1/"}),
+        "leads to 127.0.0.1 .*inside this network",
+        host="mixed.example",
+    ),
+    "redirect_through_nat64": Bad(
+        Answer("", 302, {"location": "http://[64:ff9b::a9fe:a9fe]:1/"}),
+        "inside this network",
+        host="public.example",
+    ),
+    "redirect_to_no_name": Bad(
+        Answer("", 302, {"location": "http://a..b/"}), r"redirects to a\.\.b, which is no name of a host"
+    ),
+    "moves_inside_between_pages": Bad(
+        lambda ask: Answer({"rows": [ROW], **link(ask)}, headers={"connection": "close"}),
+        "moves.example .*inside this network",
+        asks=1,
+        settings={"records": "rows", "paging": "body_link", "next": "next"},
+        host="moves.example",
     ),
     "redirect_to_file": Bad(
         Answer("", 302, {"location": "file:///etc/passwd"}),
@@ -792,14 +811,26 @@ def bad(server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def _pretend_to_be_public(patch: pytest.MonkeyPatch) -> None:
-    """Two names lead to this machine, which the guard takes for the world when it looks at them."""
-    ours, real, look = {"public.example", "rebound.example"}, socket.getaddrinfo, guard.addresses
+    """Names that lead to this machine, which the guard takes for the world when it looks at them."""
+    ours = {"public.example", "rebound.example", "mixed.example", "moves.example"}
+    real, look, met, world = socket.getaddrinfo, guard.addresses, guard.Guard.met, "93.184.216.34"
+    known = {name: [world] for name in ours} | {"mixed.example": [world, "10.0.0.1"]}
+    moves = iter([world])
+
+    def peer(host: str, address: str) -> str:
+        if host in ("public.example", "mixed.example"):
+            return world
+        return next(moves, address) if host == "moves.example" else address
+
     patch.setattr(
         socket,
         "getaddrinfo",
         lambda host, *args, **more: real("127.0.0.1" if host in ours else host, *args, **more),
     )
-    patch.setattr(guard, "addresses", lambda host: ["93.184.216.34"] if host in ours else look(host))
+    patch.setattr(guard, "addresses", lambda host: known.get(host) or look(host))
+    patch.setattr(
+        guard.Guard, "met", lambda self, host, address, **more: met(self, host, peer(host, address), **more)
+    )
     patch.setenv("NO_PROXY", ",".join(ours))
 
 
@@ -859,6 +890,12 @@ def test_a_redirect_is_followed_with_the_secret_to_the_same_host_only(run: Run, 
         ("224.0.0.1", True),
         ("::1", True),
         ("fe80::1%eth0", True),
+        ("fec0::1", True),
+        ("::10.0.0.1", True),
+        ("64:ff9b::10.0.0.1", True),
+        ("64:ff9b::93.184.216.34", False),
+        ("64:ff9b:1::93.184.216.34", True),
+        ("2002:a00:1::", True),
         ("fd00::1", True),
         ("::ffff:10.0.0.1", True),
         ("::ffff:93.184.216.34", False),
