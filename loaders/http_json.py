@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
+import httpx
 from dlt.common.configuration import configspec
 
 from loaders._core import errors
@@ -20,6 +21,7 @@ from loaders._core.pages import in_parts
 from loaders._core.stream import Documents
 
 RULES = (
+    Rule(errors.VendorError, {206}, advice="a part, and the whole was asked for"),
     Rule(errors.AccountError, set(range(300, 400)), advice="it leads nowhere; see the feed's url"),
     Rule(errors.AccountError, {401, 403}, advice="refused; see the feed's auth, auth_name and secret"),
     Rule(errors.AccountError, {400, 404, 405, 406, 410, 422}, advice="see the feed's url and params"),
@@ -38,7 +40,9 @@ class HttpJsonSettings(Settings):
 
 def classify(reply: Reply) -> errors.AdstarError | None:
     """What the status says; a feed that is refused leaves the others in."""
-    return None if reply.status < 300 else first_match(RULES, reply, f"HTTP {reply.status}", [reply.status])
+    if reply.status < 300 and reply.status != httpx.codes.PARTIAL_CONTENT:
+        return None
+    return first_match(RULES, reply, f"HTTP {reply.status}", [reply.status])
 
 
 def pages(feed: Feed) -> FeedPages:

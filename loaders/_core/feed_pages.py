@@ -40,8 +40,10 @@ def by_link(path: Path) -> Step:
 
 def by_header(page: Reply, asked: str, records: int) -> str | None:
     """The address of the next page stands in the header ``Link``, with ``rel="next"``."""
-    links = httpx.Response(200, headers=page.headers).links
-    return _joined(asked, links["next"]["url"]) if "next" in links else None
+    for relations, link in httpx.Response(200, headers=page.headers).links.items():
+        if relations and "next" in relations.lower().split():
+            return _joined(asked, link["url"])
+    return None
 
 
 def by_page(parameter: str) -> Step:
@@ -166,7 +168,7 @@ class FeedPages(Listing):
     def documents(self, page: Reply, records: memoryview) -> Iterator[bytes]:
         """The records as they stand, in lists of some thousand."""
         found = msgspec.json.decode(records, type=list[msgspec.Raw])
-        for first in range(0, len(found), _BLOCK):
+        for first in range(0, len(found) or 1, _BLOCK):  # a page without records is one, too
             block = found[first : first + _BLOCK]
             for number, record in enumerate(block, first + 1):
                 if bytes(memoryview(record)[:1]) != b"{":
@@ -197,6 +199,8 @@ def _decoded(raw: msgspec.Raw | None, form: Any) -> Any:
 def _conditions(headers: httpx.Headers) -> dict[str, str]:
     """What asks a server whether its answer is still this one; empty if it can't be sure."""
     etag, modified = headers.get("etag", ""), headers.get("last-modified", "")
+    if not (etag + modified).isascii():
+        return {}  # which no request can carry
     if 0 < len(etag) <= 500:
         return {"If-None-Match": etag}
     try:
@@ -214,4 +218,7 @@ def _joined(asked: str, link: str) -> str:
 
 
 def _with(asked: str, parameter: str, value: str) -> str:
-    return str(httpx.URL(asked).copy_set_param(parameter, value))
+    try:
+        return str(httpx.URL(asked).copy_set_param(parameter, value))
+    except httpx.InvalidURL:
+        raise VendorError(f"with what {parameter} shall be, the next page is no address") from None

@@ -96,7 +96,7 @@ class Reply:
     def retry_after(self) -> float | None:
         """Seconds that the header Retry-After (seconds or a date) asks to wait."""
         text = self.headers.get("retry-after", "").strip()
-        if text.isdigit():
+        if text.isascii() and text.isdigit():
             return float(text)
         try:
             until = parsedate_to_datetime(text)
@@ -446,11 +446,16 @@ class Http:
             raise errors.VendorError(
                 f"the vendor's link points to another host ({address.host}); credentials are not sent there"
             )
-        for name in set(address.params):
-            if is_secret_name(name):
-                address = address.copy_remove_param(name)
         more = {**self.params, **(params or {})}
-        return address.copy_merge_params(more) if more else address
+        try:
+            for name in set(address.params):
+                if is_secret_name(name):
+                    address = address.copy_remove_param(name)
+            return address.copy_merge_params(more) if more else address
+        except httpx.InvalidURL:
+            raise errors.VendorError(
+                "the vendor's link is no address with what must be put behind it"
+            ) from None
 
     def _retry(self, send: Callable[[float], Result], method: str, url: str) -> Result:
         begun = self.clock()

@@ -153,7 +153,7 @@ def page(ask: Ask) -> Any:
         return {"data": {"items": part}, "links": {"next": {"href": link}} if more else {"next": None}}
     if ask.path == "/links":
         days = f"from={ask.query['from']}&to={ask.query['to']}"
-        link = f'</links?{days}&page={first // size + 2}>; rel="next", </links?page=1>; rel="first"'
+        link = f'</links?page=1>; rel="first", </links?{days}&page={first // size + 2}>; rel="Next last"'
         return Answer(part, headers={"link": link} if more else {})
     if ask.path == "/cursor":
         return {"rates": part, "meta": {"next": f"c{first + size}"} if more else {"next": ""}}
@@ -312,6 +312,14 @@ def test_a_restated_day_is_replaced_whole_and_a_day_without_rows_is_known_to_hav
     assert [(r.sets_landed, r.sets_unchanged, r.rows_landed) for r in result.records] == [(2, 8, 2)]
 
 
+def test_pages_without_records_end_at_the_deadline_too(run: Run) -> None:
+    run.settings = {"deadline_seconds": 10.0}
+    with vendor(lambda ask: {"rows": [], **link(ask)}) as served:
+        result = run(empty={**LINKED, "url": served.url})
+    assert "pages were still coming in after 10 s" in str(result.message)
+    assert len(served.asked) < 5_000
+
+
 def test_one_bad_feed_leaves_the_others_in(run: Run) -> None:
     def answer(ask: Ask) -> Any:
         return Answer("{}", 404) if ask.path == "/gone" else rates()
@@ -405,6 +413,14 @@ def test_last_modified_serves_where_it_is_old_enough_to_be_exact(
         run(rates={"url": served.url})
     assert server.statuses == statuses
     assert len(run.current("rates")) == 30
+
+
+def test_a_tag_that_no_request_can_carry_is_not_sent(run: Run) -> None:
+    server = Tagged()
+    server.tag = '"\xe9"'
+    with vendor(server) as served:
+        assert [run(rates={"url": served.url}).outcome for _ in range(2)] == ["ok", "ok"]
+    assert server.statuses == [200, 200]
 
 
 def test_a_warehouse_whose_receipts_had_no_version_gets_it(run: Run) -> None:
@@ -609,6 +625,10 @@ BAD = {
         Answer("{}", 429, {"retry-after": "86400"}),
         "asks to wait 86400 s, beyond the deadline of 60 s; run again",
     ),
+    "throttled_oddly": Bad(
+        Answer("{}", 429, {"retry-after": "\xb2"}), "gave up after .*HTTP 429", asks=RETRIED
+    ),
+    "status_206_unasked": Bad(Answer([ROW], 206), "HTTP 206; a part, and the whole was asked for"),
     "status_401": Bad(Answer({"sent": SECRET}, 401), "HTTP 401; refused; see the feed's auth, auth_name and"),
     "status_403": Bad(Answer({"sent": SECRET}, 403), "HTTP 403; refused"),
     "status_404": Bad(Answer("<html>", 404), "HTTP 404; see the feed's url and params"),
@@ -724,6 +744,17 @@ BAD = {
     ),
     "link_to_itself": Bad(
         lambda ask: {"rows": [ROW], "next": ask.path + "?p=1"}, "came twice", asks=RETRIED, settings=LINKED
+    ),
+    "cursor_too_long": Bad(
+        {"rows": [ROW], "next": "c" * 70_000},
+        "next page is no address",
+        settings={**LINKED, "paging": "cursor", "page_param": "c"},
+    ),
+    "link_too_long": Bad({"rows": [ROW], "next": "c" * 70_000}, "next page is no address", settings=LINKED),
+    "link_with_key_too_long": Bad(
+        lambda ask: {"rows": [ROW], "next": "?" + "c" * 65_300},
+        "link is no address with what must be put behind it",
+        settings={**LINKED, "auth": "query", "auth_name": "a" * 300},
     ),
     "cursor_again": Bad(
         lambda ask: {"rows": [{"a": str(time.monotonic())}], "next": "c"},
