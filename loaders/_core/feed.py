@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import date
@@ -22,6 +23,8 @@ Auth = Literal["none", "bearer", "header", "basic", "query"]
 Paging = Literal["none", "body_link", "header_link", "page", "offset", "cursor"]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 _ANY_DAY = Window(date(2000, 1, 1), date(2000, 1, 1))
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_COLUMN = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _ACCEPT = {"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv"}
 
 
@@ -76,14 +79,36 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         yield self.auth != "none" and not self.secret, f"`secret` is not set; auth = '{self.auth}' needs it"
         named = {"header": "the header's name", "basic": "the user", "query": "the parameter's name"}
         yield self.auth in named and not self.auth_name, f"`auth_name` is not set: {named.get(self.auth)}"
+        in_header, key = self.auth in ("bearer", "header"), self.secret or ""
+        carried = key.isascii() and key.isprintable() and key == key.strip()
+        yield (
+            in_header and not carried,
+            "`secret` has a character that no header can have, or ends in a blank",
+        )
+        yield (
+            self.auth == "header" and not _HEADER.fullmatch(self.auth_name),
+            "`auth_name` is no name of a header",
+        )
 
         asks, told = f"; paging = '{self.paging}' needs it", self.paging in ("body_link", "cursor")
-        counted = self.paging in ("page", "offset", "cursor")
+        cursor, counted = self.paging == "cursor", self.paging in ("page", "offset", "cursor")
         yield counted and not self.page_param, f"`page_param` is not set{asks}"
+        yield (
+            counted and self.page_param in dict(parse_qsl(parts.query, keep_blank_values=True)),
+            (f"`url` has {self.page_param} in it, which paging sets; put its first value into params"),
+        )
+        first = str(self.params.get(self.page_param, "0"))
+        yield (
+            counted and not cursor and not (first.isascii() and first.isdigit()),
+            (f"`params` begin with {self.page_param} = {first!r}, which is no number"),
+        )
         yield told and not self.next, f"`next` is not set, the path to it in the body{asks}"
         yield self.format != "json" and told, f"`paging` = '{self.paging}' needs format = 'json'"
         yield self.format != "json" and self.records, "`records` is for format = 'json' only"
-        yield len(self.delimiter) != 1, "`delimiter` is not one character"
+        no_delimiter = len(self.delimiter) != 1 or self.delimiter in '"\r\n\0'
+        yield no_delimiter, "`delimiter` is not one character, or one that a CSV has another use for"
+        odd = next((name for name in self.columns if not _COLUMN.fullmatch(name)), None)
+        yield odd is not None, f"`columns` has {odd!r}, which is no raw column: take small letters, digits, _"
 
         asked = " ".join([self.url, *map(str, self.params.values())]).replace("{{", "")
         yield len(self.day) > 2, "`date` is more than two names deep"
@@ -134,6 +159,7 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # its text repeats what stands for the port, which may be half a password
         return False

@@ -21,6 +21,7 @@ import msgspec
 
 from loaders._core.errors import BadBody, VendorError
 from loaders._core.http import Form
+from loaders._core.naming import ColumnNames
 
 Format = Literal["json", "ndjson", "csv"]
 
@@ -30,6 +31,7 @@ _FREE = 1 << 20  # small bodies may be of any ratio
 _CHARSETS = {"utf-8", "utf8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252", "utf-16"}
 _ANY = msgspec.json.Decoder(msgspec.Raw)  # checks the syntax, builds nothing
 _BLOCK = 2_000
+csv.field_size_limit(2**31 - 1)  # of a cell; the body has a limit already
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,9 @@ def _check_header(header: list[str], columns: Collection[str]) -> None:
         raise BadBody(f"the body is no CSV, it begins with {header[0].lstrip()[0]!r}")
     if twice := sorted({name for name in header if header.count(name) > 1}):
         raise VendorError(f"the CSV has more than one column {', '.join(map(repr, twice))}")
-    if missing := [name for name in columns if name not in header]:
+    named = ColumnNames()
+    there = {*header, *(named.name((name,)) for name in header)}
+    if missing := [name for name in columns if name not in there]:
         raise VendorError(
             f"the CSV has no column {', '.join(map(repr, missing))}; it has {', '.join(header)[:200]}."
             " See date, columns and delimiter"

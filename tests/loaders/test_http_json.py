@@ -698,6 +698,10 @@ BAD = {
         lands=["é"],
         settings=CSV,
     ),
+    "long_cell_csv": Bad(whole_csv_of("a,b\n" + "x" * 200_000 + ",2\n"), lands=["x" * 200_000], settings=CSV),
+    "names_of_columns_csv": Bad(
+        whole_csv_of("A,Rate USD\nx,2\n"), lands=["x"], settings={**CSV, "columns": ["a", "rate_usd"]}
+    ),
     "bom": Bad(Answer(b"\xef\xbb\xbf" + b'[{"a": "x"}]'), lands=["x"]),
     "bom_csv": Bad(Answer(b"\xef\xbb\xbfa,b\n1,2\n", headers=TEXT), lands=["1"], settings=CSV),
     "zero": Bad(Answer('[{"a": "x\\u0000y"}]'), lands=["x\ue0000000y"]),
@@ -969,6 +973,29 @@ WRONG = {
     "paging_of_csv": ({**OK, "PAGING": "body_link", "NEXT": "n", "FORMAT": "csv"}, "needs format = 'json'"),
     "records_of_csv": ({**OK, "RECORDS": "x", "FORMAT": "csv"}, "`records` is for format = 'json' only"),
     "delimiter": ({**OK, "DELIMITER": "::"}, "`delimiter` is not one character"),
+    "delimiter_quote": ({**OK, "DELIMITER": '"'}, "`delimiter` is not one character"),
+    "url_no_name": ({"URL": "https://a..b/"}, "`url` is no https://host/path"),
+    "first_offset": (
+        {**OK, "PAGING": "offset", "PAGE_PARAM": "start", "PARAMS__START": "x"},
+        "`params` begin with start = 'x', which is no number",
+    ),
+    "page_in_url": (
+        {"URL": "https://x.example/?p=3", "PAGING": "page", "PAGE_PARAM": "p"},
+        "`url` has p in it, which paging sets; put its first value into params",
+    ),
+    "secret_with_line_end": (
+        {**OK, "AUTH": "bearer", "SECRET": SECRET + "\n"},
+        "`secret` has a character that no header can have",
+    ),
+    "secret_not_ascii": (
+        {**OK, "AUTH": "header", "AUTH_NAME": "X-Key", "SECRET": SECRET + "é"},
+        "`secret` has a character that no header can have",
+    ),
+    "auth_name_no_header": (
+        {**OK, "AUTH": "header", "AUTH_NAME": "X Key", "SECRET": SECRET},
+        "`auth_name` is no name of a header",
+    ),
+    "columns": ({**OK, "COLUMNS": '["Rate (USD)"]'}, "`columns` has 'Rate .USD.', which is no raw column"),
     "date_too_deep": (
         {"URL": "https://x.example/{since}/{until}", "DATE": "a.b.c"},
         "more than two names deep",
