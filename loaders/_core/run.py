@@ -137,17 +137,17 @@ class SourceRun:
                 today,
                 window_days=self.settings.window_days,
                 start_date=self.settings.start_date,
-                covered_until=self._covered_until(name, covered),
+                covered_until=self._covered_until(name, today, covered),
                 history_months=self.settings.history_months,
             )
             for name, today in todays.items()
         }
         return plan_live(windows, self.settings.window_days)
 
-    def _covered_until(self, account: str, covered: dict[tuple[str, str], date]) -> date | None:
+    def _covered_until(self, account: str, today: date, covered: dict[tuple[str, str], date]) -> date | None:
         """The last day of which all reports of an account were read; None if one never was."""
         days = [covered.get((account, report)) for report in self.loader.reports_of(account)]
-        return None if None in days else min((day for day in days if day), default=None)
+        return None if None in days else min((day for day in days if day), default=today)
 
     def _backfill_windows(self, asked: Window, todays: dict[str, date]) -> dict[str, Window]:
         """What of a backfill can be read of each account; says so if that is not all."""

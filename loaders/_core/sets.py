@@ -264,7 +264,7 @@ class ResourceSpool:
         try:
             dictionary = pc.cast(coded.dictionary, pa.date32())
         except pa.ArrowInvalid:
-            raise BadBody(f"a row's {name} is no date: {coded.dictionary.to_pylist()}", where=where) from None
+            raise BadBody(f"a row's {name} is no date: {_no_date(coded.dictionary)}", where=where) from None
         if self._window is not None:
             for day in dictionary.to_pylist():
                 if not self._window.since <= day <= self._window.until:
@@ -287,6 +287,16 @@ class ResourceSpool:
             mask = pa.array(chosen)
             for name, texts in totals.items():
                 total.totals[name] = _add(total.totals[name], texts.filter(mask))
+
+
+def _no_date(texts: pa.Array) -> str:
+    """The first of them, and not all of it: in place of days there may be what is nobody's business."""
+    for text in texts:
+        try:
+            pc.cast(text, pa.date32())
+        except pa.ArrowInvalid:
+            return f"{text.as_py()[:40]!r}" + "..." * (len(text.as_py()) > 40)
+    return "?"
 
 
 def keep_days(file: SpooledFile, days: Iterable[Day]) -> SpooledFile | None:

@@ -320,6 +320,13 @@ def test_pages_without_records_end_at_the_deadline_too(run: Run) -> None:
     assert len(served.asked) < 5_000
 
 
+def test_a_feed_without_a_date_needs_one_package_however_old_the_start_is(run: Run) -> None:
+    settings = HttpJsonSettings(feeds={"stores": Feed(url="http://x.example/stores")})
+    settings.start_date = date(2015, 1, 1)
+    lines = list(describe(LOADER, settings, run.target, Clock(datetime.fromisoformat(NOW)), None))
+    assert lines[1:] == ["  account stores: stores", "  1 load package; nothing was written"]
+
+
 def test_one_bad_feed_leaves_the_others_in(run: Run) -> None:
     def answer(ask: Ask) -> Any:
         return Answer("{}", 404) if ask.path == "/gone" else rates()
@@ -782,9 +789,14 @@ BAD = {
     "date_missing": Bad([ROW], "a row has no date", settings=DATED),
     "date_null": Bad([{**ROW, "date": None}], "a row has no date", settings=DATED),
     "date_no_date": Bad(
-        [{**ROW, "date": "yesterday"}], r"a row's date is no date: \['yesterday'\]", settings=DATED
+        [{**ROW, "date": "yesterday"}], r"a row's date is no date: 'yesterday'", settings=DATED
     ),
     "date_empty_csv": Bad(whole_csv_of("a,date\nx,\n"), "a row's date is no date", settings={**CSV, **DATED}),
+    "date_no_date_once_more": Bad(
+        [{**ROW, "date": "2026-03-01"}, {**ROW, "date": "ann@example.com" * 9}, {**ROW, "date": "bob"}],
+        r"a row's date is no date: 'ann@example.comann@example.comann@exampl'\.\.\. ",
+        settings=DATED,
+    ),
     "date_missing_csv": Bad(
         whole_csv_of("a,day\nx,2026-03-01\n"), "has no column 'date'", settings={**CSV, **DATED}
     ),
