@@ -55,8 +55,8 @@ def pages(feed: Feed) -> FeedPages:
         "offset": by_offset(feed.page_param),
         "cursor": by_cursor(feed.page_param, path(feed.next)),
     }
-    read_as = f"{feed.format} {feed.delimiter} {feed.date}"
-    return FeedPages(path(feed.records), step=steps[feed.paging], most=feed.max_pages, read_as=read_as)
+    read_as = f"{feed.format} {feed.delimiter} {feed.records} {feed.date}"
+    return FeedPages(feed.form(), steps[feed.paging], feed.max_pages, read_as)
 
 
 def read(settings: Any, account: Account, window: Window | None, limit: int) -> Documents:
@@ -69,7 +69,6 @@ def read(settings: Any, account: Account, window: Window | None, limit: int) -> 
             classify,
             params=feed.secret_params(),
             headers=feed.headers(),
-            form=feed.form(),
             redirects=5,
             deadline_seconds=settings.deadline_seconds,
         ) as http:

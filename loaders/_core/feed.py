@@ -14,8 +14,7 @@ import msgspec
 from dlt.common.typing import TSecretStrValue
 
 from loaders._core.declare import Window
-from loaders._core.formats import Format, Limits, form_of
-from loaders._core.http import Form
+from loaders._core.formats import Form, Format, Limits, form_of
 from loaders._core.pages import Path
 from loaders._core.redact import is_secret_name, secret
 
@@ -150,10 +149,12 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return {self.auth_name: secret(self.secret or "")} if self.auth == "query" else {}
 
     def form(self) -> Form:
-        """What makes JSON of the answers."""
+        """What finds the records of the answers."""
         named = [each for each in (self.date, *self.columns) if each]
         limits = Limits(self.max_megabytes, self.max_ratio)
-        return form_of(self.format, limits, delimiter=self.delimiter, columns=named)
+        return form_of(
+            self.format, limits, delimiter=self.delimiter, columns=named, records=path(self.records)
+        )
 
 
 def _is_address(url: str) -> bool:

@@ -1,29 +1,33 @@
-"""Answers in other forms than plain JSON: NDJSON and CSV, each also as gzip, made into one JSON document.
+"""The records of an answer: a list somewhere in a JSON document, NDJSON or CSV, each also as gzip.
 
-So every format takes the way of JSON from the door on, and its values land as they stand: the text of a CSV
-cell as a string, an empty one as the empty string. A body is read up to a limit of its expanded size
-and of its expansion, which are looked at for each megabyte, so a bomb costs no more memory than that.
+All become JSON lists of some records, so every format takes the way of JSON from the door on, and its values
+land as they stand: the text of a CSV cell as a string, an empty one as the empty string. Lines are taken as
+they come; only a JSON document is held whole. A body is read up to a limit of its expanded size and of its
+expansion, which are looked at for each megabyte, so a bomb costs no more memory than that.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import itertools
 import re
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 import msgspec
 
 from loaders._core.errors import BadBody, VendorError
-from loaders._core.http import Form
 from loaders._core.naming import ColumnNames
 
 Format = Literal["json", "ndjson", "csv"]
+Block = tuple[int, bytes]  # so many records as a JSON list
+# Of the headers and raw chunks of an answer: the JSON document around the records, if there is one, and they.
+Form = Callable[[httpx.Headers, Iterator[bytes]], tuple[bytes, Iterator[Block]]]
 
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 20
@@ -42,32 +46,39 @@ class Limits:
     max_ratio: int
 
 
-def form_of(format: Format, limits: Limits, *, delimiter: str = ",", columns: Collection[str] = ()) -> Form:
-    """What makes a JSON document of an answer in this format; ``columns`` are those a CSV must have.
+def form_of(
+    format: Format,
+    limits: Limits,
+    *,
+    delimiter: str = ",",
+    columns: Collection[str] = (),
+    records: Sequence[str] = (),
+) -> Form:
+    """What finds the records of an answer in this format.
 
     The result raises ``BadBody`` for what another try may heal (cut off, an HTML page of someone
-    between) and ``VendorError`` for what will be the same again.
-    """
-    make: dict[Format, Callable[[str], bytes]] = {
-        "json": str.encode,
-        "ndjson": from_lines,
-        "csv": lambda text: from_csv(text, delimiter, columns),
-    }
+    between) and ``VendorError`` for what will be the same again, also while its blocks are taken.
 
-    def form(headers: httpx.Headers, chunks: Iterator[bytes]) -> bytes:
+    Args:
+        columns: those that a CSV must have.
+        records: path to the list of records in a JSON document.
+    """
+
+    def form(headers: httpx.Headers, chunks: Iterator[bytes]) -> tuple[bytes, Iterator[Block]]:
         kind, _, rest = headers.get("content-type", "").lower().partition(";")
         if kind.strip() == "text/html" or (format == "csv" and kind.strip() == "application/json"):
             raise BadBody(f"the answer is {kind.strip()}, not {format}: see whether the address is right")
-        body = b"".join(expanded(headers.get("content-encoding", ""), chunks, limits))
-        if not body.strip():
-            raise BadBody("the body is empty, which says neither that there are rows nor that there are none")
         ends = "content-length" in headers or "chunked" in headers.get("transfer-encoding", "").lower()
-        if format != "json" and not ends and not body.endswith(b"\n"):
-            raise BadBody(
-                "the server does not say how long its answer is, and the last line does not end: it may be"
-                " cut off"
-            )
-        return make[format](_text(body, rest))
+        pieces = expanded(headers.get("content-encoding", ""), chunks, limits)
+        pieces = _whole(_in_utf8(pieces, rest), ends or format == "json")
+        if format == "json":
+            body = b"".join(pieces)
+            return body, _blocks(from_json(body, records))
+        # A line of NDJSON ends with one character; csv must see which of the three its line ended with.
+        lines = io.TextIOWrapper(
+            io.BufferedReader(_Body(pieces)), "utf-8", newline="\n" if format == "ndjson" else ""
+        )
+        return b"", _blocks(from_lines(lines) if format == "ndjson" else from_csv(lines, delimiter, columns))
 
     return form
 
@@ -136,68 +147,161 @@ def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise BadBody("the compressed body is cut off")
 
 
-def _text(body: bytes, parameters: str) -> str:
+def _in_utf8(pieces: Iterable[bytes], parameters: str) -> Iterator[bytes]:
     found = re.search(r"charset\s*=\s*\"?([^\s\";]+)", parameters)
     charset = found[1] if found else "utf-8"
     if charset not in _CHARSETS:
         raise VendorError(f"the body is in {charset!r}; read are {', '.join(sorted(_CHARSETS))}")
+    decoder, came, begun = codecs.getincrementaldecoder(charset)(), 0, False
+    for piece in pieces:
+        came += len(piece)
+        try:
+            text = decoder.decode(piece)
+        except UnicodeDecodeError as error:
+            at = came - len(error.object) + error.start + 1
+            raise VendorError(
+                f"byte {at:,} of the body is not {charset}; the server must send UTF-8, or say which charset"
+                " it sends"
+            ) from None
+        if text:
+            yield (text if begun else text.removeprefix("\ufeff")).encode()
+            begun = True
     try:
-        return body.decode(charset).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        if error.end == len(body):
-            raise BadBody("the body ends in the middle of a character") from None
-        raise VendorError(
-            f"byte {error.start + 1:,} of the body is not {charset}; the server must send UTF-8, or say which"
-            " charset it sends"
-        ) from None
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise BadBody("the body ends in the middle of a character") from None
 
 
-def from_lines(text: str) -> bytes:
-    """NDJSON, one document a line, as a JSON list.
+def _whole(pieces: Iterable[bytes], ends: bool) -> Iterator[bytes]:
+    """The same, which must be something and, if nothing else shows the end, end with a line."""
+    last, is_blank = b"", True
+    for piece in pieces:
+        is_blank = is_blank and not piece.strip()
+        last = piece[-1:] or last
+        yield piece
+    if is_blank:
+        raise BadBody("the body is empty, which says neither that there are rows nor that there are none")
+    if not ends and last != b"\n":
+        raise BadBody(
+            "the server does not say how long its answer is, and the last line does not end: it may be cut"
+            " off"
+        )
+
+
+class _Body(io.RawIOBase):
+    """A file of what comes in, for the line reading of ``io``."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._left = memoryview(piece)
+        taken = min(len(buffer), len(self._left))
+        buffer[:taken] = self._left[:taken]
+        self._left = self._left[taken:]
+        return taken
+
+
+def _blocks(records: Iterable[bytes | msgspec.Raw]) -> Iterator[Block]:
+    held: list[bytes] = []
+    size = 0
+    for number, record in enumerate(map(bytes, records), 1):
+        if record[:1] != b"{":
+            raise VendorError(f"record {number:,} is no object of names and values; see the setting records")
+        held.append(record)
+        size += len(record)
+        if len(held) == _BLOCK or size >= _PIECE:
+            yield len(held), b"[" + b",".join(held) + b"]"
+            held, size = [], 0
+    if held:
+        yield len(held), b"[" + b",".join(held) + b"]"
+
+
+def from_json(body: bytes, path: Sequence[str]) -> list[msgspec.Raw]:
+    """The records of a JSON document.
+
+    Raises:
+        BadBody: it is no whole JSON.
+        VendorError: there is no list where they should be.
+    """
+    inner: msgspec.Raw | None = msgspec.Raw(body)
+    for done, key in enumerate(path):
+        inner = (decoded(inner, dict[str, msgspec.Raw]) or {}).get(key)
+        if inner is None:
+            at = ".".join(path[: done + 1])
+            raise VendorError(
+                f"the answer has no {at!r}, where its records should be; see the setting records"
+            )
+    found: list[msgspec.Raw] | None = decoded(inner, list[msgspec.Raw])
+    if found is None:
+        at = repr(".".join(path)) if path else "the answer"
+        raise VendorError(f"{at} is no list of records; see the setting records")
+    return found
+
+
+def decoded(raw: Any, form: Any) -> Any:
+    """A part of a JSON document in this form; None if it has another.
+
+    Raises:
+        BadBody: it is no whole JSON.
+    """
+    try:
+        return msgspec.json.decode(raw, type=form)
+    except msgspec.ValidationError:
+        return None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadBody(f"the answer is not whole JSON ({error})") from None
+
+
+def from_lines(lines: Iterable[str]) -> Iterator[bytes]:
+    """The records of NDJSON, one document a line.
 
     Raises:
         BadBody: the last line is no whole JSON.
         VendorError: another one is none.
     """
-    lines = text.split("\n")
-    last = max(number for number, line in enumerate(lines) if line.strip())
-    found = []
-    for number, line in enumerate(lines[: last + 1]):
-        document = line.strip(" \t\r").encode()
-        if document:
-            try:
-                _ANY.decode(document)
-            except (msgspec.DecodeError, RecursionError) as error:
-                told = f"line {number + 1:,} is no whole JSON document ({error})"
-                raise (
-                    BadBody(f"{told}, so the body is cut off") if number == last else VendorError(told)
-                ) from None
-            found.append(document)
-    return b"[" + b",".join(found) + b"]"
+    broken = ""
+    for number, line in enumerate(lines, 1):
+        document = line.strip(" \t\r\n").encode()
+        if not document:
+            continue
+        if broken:
+            raise VendorError(broken)
+        try:
+            _ANY.decode(document)
+        except (msgspec.DecodeError, RecursionError) as error:
+            broken = f"line {number:,} is no whole JSON document ({error})"
+            continue
+        yield document
+    if broken:
+        raise BadBody(f"{broken}, so the body is cut off")
 
 
-def from_csv(text: str, delimiter: str, columns: Collection[str]) -> bytes:
-    """CSV with a line of names at its head, as a JSON list of objects of strings.
+def from_csv(text: Iterable[str], delimiter: str, columns: Collection[str]) -> Iterator[bytes]:
+    """The records of a CSV with a line of names at its head, as JSON objects of strings.
 
     Raises:
         BadBody: it ends inside quotes or in a line that is too short.
         VendorError: names or cells do not fit each other.
     """
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header: list[str] = []
-    blocks: list[bytes] = []
+    lines = csv.reader(text, delimiter=delimiter, strict=True)
     try:
         header = next((line for line in lines if line), [])
         _check_header(header, columns)
-        rows = _rows(lines, header)
-        while block := list(itertools.islice(rows, _BLOCK)):
-            blocks.append(msgspec.json.encode(block)[1:-1])
+        yield from map(msgspec.json.encode, _rows(lines, header))
     except csv.Error as error:
         told = f"line {lines.line_num:,} is no CSV ({error})"
         raise (
             BadBody(f"{told}; is it cut off?") if "unexpected end" in str(error) else VendorError(told)
         ) from None
-    return b"[" + b",".join(blocks) + b"]"
 
 
 def _check_header(header: list[str], columns: Collection[str]) -> None:

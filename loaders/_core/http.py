@@ -135,7 +135,7 @@ def decode(body: bytes, form: type[Result]) -> Result:
 
 
 Classify = Callable[[Reply], errors.AdstarError | None]
-Form = Callable[[httpx.Headers, Iterator[bytes]], bytes]
+Make = Callable[[httpx.Headers, Iterator[bytes]], Result]
 
 
 def by_status(reply: Reply) -> errors.AdstarError | None:
@@ -215,8 +215,6 @@ class Http:
             deadline.
         used: percent of the vendor's quotas that an answer says is used up; beyond 90 the next request rests,
             for up to a minute at 100.
-        form: makes the JSON document out of headers and raw chunks of an answer, where a body is not one as
-            it stands; an answer from 300 on is then judged without its body.
         redirects: how many are followed for one request, never into the network that we are in ourselves.
         transport, clock, sleep: replaced in tests.
     """
@@ -232,7 +230,6 @@ class Http:
         deadline_seconds: float = 3600.0,
         attempts: int = 8,
         used: Callable[[Reply], float] = lambda reply: 0.0,
-        form: Form | None = None,
         redirects: int = 0,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -247,7 +244,6 @@ class Http:
         self.deadline_seconds = deadline_seconds
         self.attempts = attempts
         self.used = used
-        self.form = form
         self.redirects = redirects
         self.clock = clock
         self.sleep = sleep
@@ -297,7 +293,6 @@ class Http:
         params: Query | None = None,
         json: Any = None,
         form: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
         classify: Classify | None = None,
     ) -> Reply:
         """An answer that is no error, with its whole JSON body.
@@ -306,7 +301,6 @@ class Http:
             url: relative to ``base_url``, or absolute on the same host.
             params: added to those of the address.
             json, form: body of the request.
-            headers: conditions of this request; 304 is then an answer, one without a body.
             classify: judges this request's answers instead of the client's ``classify``.
 
         Raises:
@@ -315,9 +309,7 @@ class Http:
         """
 
         def read(response: httpx.Response, deadline: float) -> Reply:
-            if headers and response.status_code == httpx.codes.NOT_MODIFIED:
-                return Reply(response.status_code, response.headers, b"")
-            return self._judge(response, self._body(response, deadline), classify)
+            return self._judge(response, b"".join(self._chunks(response, deadline)), classify)
 
         ask = partial(
             self._open,
@@ -325,7 +317,6 @@ class Http:
             self._address(url, params),
             json=json,
             data=dict(form) if form else None,
-            headers=headers,
         )
         if (rest := self._rests_until - self.clock()) > 0:
             logger.info("the vendor's quota is nearly used up; the next request waits %.0f s", rest)
@@ -334,6 +325,30 @@ class Http:
         beyond = self.used(reply) - (100.0 - _SPARED_PERCENT)
         self._rests_until = self.clock() + _LONGEST_REST * min(1.0, beyond / _SPARED_PERCENT)
         return reply
+
+    def receive(
+        self, url: str, make: Make[Result], headers: Mapping[str, str] | None = None
+    ) -> Result | None:
+        """What is made of an answer to GET whose body is no JSON document, or one too large for memory.
+
+        Args:
+            url: as for ``ask``.
+            make: called with headers and undecoded chunks; what it raises of ``Transient`` is retried.
+            headers: conditions of this request; None is returned if the answer is 304.
+
+        Raises:
+            As ``ask``, and what ``make`` raises.
+        """
+
+        def read(response: httpx.Response, deadline: float) -> Result | None:
+            reply = Reply(response.status_code, response.headers, b"")
+            if headers and reply.status == httpx.codes.NOT_MODIFIED:
+                return None
+            self._refuse(reply, None)
+            return make(response.headers, self._chunks(response, deadline, raw=True))
+
+        ask = partial(self._open, "GET", self._address(url, None), headers=headers)
+        return self._retry(partial(self._send, ask, read), "GET", url)
 
     def stream(self, method: str, url: str, *, json: Any = None) -> Iterator[bytes]:
         """The objects of an answer that is a JSON array, in flat memory, handed over when all have come.
@@ -361,6 +376,11 @@ class Http:
 
     def _judge(self, response: httpx.Response, body: bytes, classify: Classify | None) -> Reply:
         reply = Reply(response.status_code, response.headers, body)
+        self._refuse(reply, classify)
+        _ = reply.members
+        return reply
+
+    def _refuse(self, reply: Reply, classify: Classify | None) -> None:
         try:
             error = (classify or self.classify)(reply)
         except errors.BadBody:
@@ -370,8 +390,6 @@ class Http:
         error = error or by_status(reply)
         if error:
             raise error
-        _ = reply.members
-        return reply
 
     @contextmanager
     def _open(self, method: str, address: httpx.URL, **sent: Any) -> Iterator[httpx.Response]:
@@ -422,13 +440,6 @@ class Http:
                     " or write http:// if it is meant to be read in the clear"
                 ) from None
             raise errors.Transient(f"no connection ({type(error).__name__}: {error})") from None
-
-    def _body(self, response: httpx.Response, deadline: float) -> bytes:
-        if self.form is None:
-            return b"".join(self._chunks(response, deadline))
-        if response.status_code >= 300:
-            return b""
-        return self.form(response.headers, self._chunks(response, deadline, raw=True))
 
     def _chunks(self, response: httpx.Response, deadline: float, raw: bool = False) -> Iterator[bytes]:
         for chunk in response.iter_raw() if raw else response.iter_bytes():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -31,6 +31,7 @@ from loaders._core.stream import Documents, Mark
 logger = logging.getLogger(__name__)
 
 Path = tuple[str, ...]
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -100,84 +101,106 @@ def in_parts(read: Part, limit: int = 1, longest: int = 31) -> Reader:
 
 
 @dataclass(frozen=True)
+class Leaf:
+    """A page, taken apart.
+
+    Attributes:
+        documents: what the reader is given of it.
+        content: what differs if its records differ; None if it has none.
+        following: the address of the next page; None if this is the last.
+    """
+
+    documents: Iterable[bytes]
+    content: bytes | None
+    following: str | None
+
+
+def chain(
+    ask: Callable[[str], Result], look: Callable[[Result, str, int], Leaf], first: str, readings: int = 3
+) -> Documents:
+    """All pages of a list, each of which tells where the next one is, as they come.
+
+    The list ends where nothing tells of a next page: an empty or short page does not end it. A page that
+    comes twice (same link, or the same records again) means that another one may be missing, so the list is
+    read from its beginning ``AGAIN``.
+
+    Args:
+        ask: fetches the page at an address, in a thread of its own.
+        look: takes apart the page that came from an address, the so many-th.
+        readings: how often the list is begun before giving up.
+
+    Raises:
+        BadBody: pages keep coming twice.
+        AdstarError: as ``ask`` and ``look`` raise.
+    """
+    where = first.partition("?")[0]
+    for reading in range(1, readings + 1):
+        try:
+            yield from _once(ask, look, first)
+            return
+        except _Twice as error:
+            if reading == readings:
+                raise BadBody(f"{error} in each of {reading} readings of the list", where=where) from None
+            logger.warning("%s: %s; the list is read again from its first page", where, error)
+            yield Mark.AGAIN
+
+
+def _once(
+    ask: Callable[[str], Result], look: Callable[[Result, str, int], Leaf], first: str
+) -> Iterator[bytes]:
+    links, contents = {first}, set[bytes]()
+    # The next page comes in while this one is taken apart: the reader need not idle as the vendor works.
+    with ThreadPoolExecutor(1, "next page") as ahead:
+        asked = first
+        coming: Future[Result] | None = ahead.submit(ask, asked)
+        while coming:
+            page = look(coming.result(), asked, len(links))
+            if page.content in contents:
+                raise _Twice("the records of a page came twice")
+            if page.content:
+                contents.add(page.content)
+            comes_again = page.following in links
+            coming = None
+            if page.following and not comes_again:
+                asked = page.following
+                links.add(asked)
+                coming = ahead.submit(ask, asked)
+            yield from page.documents
+            if comes_again:
+                raise _Twice("a link to the next page came twice")
+
+
+@dataclass(frozen=True)
 class Listing:
     """Lists in pages, each with a link to the next one.
 
     Attributes:
         records, link: where in a page its records and the link to the next page stand.
-        readings: how often a list is begun before giving up.
     """
 
     records: Path
     link: Path
-    readings: int = 3
 
     def pages(self, http: Http, path: str, query: Query, *, classify: Classify | None = None) -> Documents:
-        """All pages of a list, as they come.
-
-        The list ends where the link is absent: an empty or short page does not end it. A page that comes
-        twice (same link, or the same records again) means that another one may be missing, so the list is
-        read from its beginning ``AGAIN``.
+        """All pages of a list, as ``chain`` gives them.
 
         Raises:
             BadBody: a page without a list of records, or pages that keep coming twice.
             AdstarError: as the client raises.
         """
-        return self.all(http, f"{path}?{urlencode(query)}", classify)
+        ask = partial(http.ask, "GET", classify=classify)
+        return chain(ask, partial(self._look, path), f"{path}?{urlencode(query)}")
 
-    def all(self, http: Http, first: str, classify: Classify | None = None) -> Documents:
-        """As ``pages``, from the address of the first one on."""
-        path = first.partition("?")[0]
-        for reading in range(1, self.readings + 1):
-            try:
-                yield from self._once(http, first, classify)
-                return
-            except _Twice as error:
-                if reading == self.readings:
-                    raise BadBody(f"{error} in each of {reading} readings of the list", where=path) from None
-                logger.warning("%s: %s; the list is read again from its first page", path, error)
-                yield Mark.AGAIN
-
-    def found(self, page: Reply, where: str) -> memoryview:
-        """The bytes of a page's list of records."""
+    def _look(self, path: str, page: Reply, asked: str, number: int) -> Leaf:
         records = _inside(page.members, self.records)
         if records is None or records[0] != ord("["):
-            raise BadBody(f"the page has no list {'.'.join(self.records)!r}", where=where.partition("?")[0])
-        return records
-
-    def following(self, page: Reply, asked: str, records: memoryview, number: int) -> str | None:
-        """The address of the page after this one, the ``number``-th, which was asked for at ``asked``."""
+            raise BadBody(f"the page has no list {'.'.join(self.records)!r}", where=path)
         link = _inside(page.members, self.link)
-        return msgspec.json.decode(link, type=str | None) if link else None
-
-    def documents(self, page: Reply, records: memoryview) -> Iterator[bytes]:
-        """What the reader is given of a page."""
-        yield page.body
-
-    def _once(self, http: Http, first: str, classify: Classify | None) -> Iterator[bytes]:
-        links, contents = {first}, set[bytes]()
-        ask = partial(http.ask, "GET", classify=classify)
-        # The next page comes in while this one is taken apart: the reader need not idle as the vendor works.
-        with ThreadPoolExecutor(1, "next page") as ahead:
-            asked = first
-            coming: Future[Reply] | None = ahead.submit(ask, asked)
-            while coming:
-                page = coming.result()
-                records = self.found(page, first)
-                content = xxhash.xxh3_128_digest(records)
-                if len(records) > 2 and content in contents:
-                    raise _Twice("the records of a page came twice")
-                contents.add(content)
-                following = self.following(page, asked, records, len(links))
-                comes_again = following in links
-                coming = None
-                if following and not comes_again:
-                    links.add(following)
-                    asked = following
-                    coming = ahead.submit(ask, asked)
-                yield from self.documents(page, records)
-                if comes_again:
-                    raise _Twice("a link to the next page came twice")
+        return Leaf(
+            documents=[page.body],
+            content=xxhash.xxh3_128_digest(records) if len(records) > 2 else None,
+            following=msgspec.json.decode(link, type=str | None) if link else None,
+        )
 
 
 class _Twice(Exception):

@@ -175,6 +175,9 @@ class Spool:
     ) -> None:
         self._file.close()
 
+    def __del__(self) -> None:
+        self._file.close()  # of what was asked for ahead and never taken
+
     def __len__(self) -> int:
         return len(self._sizes)
 

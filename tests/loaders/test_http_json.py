@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from wire import Answer, Ask, vendor
@@ -34,8 +36,10 @@ from loaders._core.dry_run import describe
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.errors import ConfigurationError
 from loaders._core.feed import Feed
+from loaders._core.formats import Limits, form_of
 from loaders._core.http import Http
 from loaders._core.run import Result, SourceRun
+from loaders._core.stream import Spool
 from loaders._core.warehouse import Target
 from loaders.http_json import LOADER, HttpJsonSettings
 from tests.conftest import database
@@ -954,6 +958,24 @@ def test_what_is_inside(address: str, inside: bool) -> None:
     assert guard.is_inside(address) == inside
 
 
+@pytest.mark.parametrize("format", ["csv", "ndjson"])
+def test_a_body_of_lines_takes_flat_memory(format: Any) -> None:
+    row = {"a": "x" * 500, "b": "é" * 200}
+    line = (as_csv([row]).partition("\r\n")[2] if format == "csv" else json.dumps(row) + "\n").encode()
+    chunks = [b"a,b\r\n" * (format == "csv"), *[gzip.compress(line * 1_000)] * 30]
+    chunks[0] = gzip.compress(chunks[0])
+    form = form_of(format, Limits(64, 2_000))
+    tracemalloc.start()
+    try:
+        _, blocks = form(httpx.Headers({"content-length": "1"}), iter(chunks))
+        with Spool(document for number, document in blocks) as spool:
+            peak = tracemalloc.get_traced_memory()[1]
+            assert sum(len(json.loads(document)) for document in spool) == 30_000
+    finally:
+        tracemalloc.stop()
+    assert peak < 15 << 20, f"{peak:,} bytes for 27 MB"
+
+
 # -- settings
 
 OK = {"URL": "https://x.example/r"}
@@ -1117,6 +1139,8 @@ def test_the_documented_feeds_land(target: Target, tmp_path: Path, empty: pytest
         done = commanded(tmp_path, [config, secrets.replace("...", SECRET)], empty)
     assert done.returncode == 0, done.stdout + done.stderr
     assert SECRET not in done.stdout + done.stderr
+    kept = [file for file in tmp_path.rglob("*") if file.is_file() and ".dlt" not in file.parts]
+    assert [file for file in kept if SECRET.encode() in file.read_bytes()] == []
     run = Run(target)
     assert run.current("rates") == [tuple(row.values()) for row in rates("2026-01-01", "2026-02-10")]
     assert run.current("stores", "id, name") == [("1", "Nørth")]
