@@ -916,7 +916,7 @@ def test_bad_servers_neither_stop_the_good_one_nor_learn_or_tell_a_secret(bad: O
 @pytest.mark.parametrize(("auth", "name"), [("bearer", ""), ("header", "X-Key"), ("query", "appid")])
 def test_a_redirect_is_followed_with_the_secret_to_the_same_host_only(run: Run, auth: str, name: str) -> None:
     def answer(ask: Ask) -> Any:
-        moved = {"/old": "/new", "/new": f"{other.url}/file"}.get(ask.path)
+        moved = {"/old": "/new", "/new": other.url.replace("127.0.0.1", "localhost") + "/file"}.get(ask.path)
         return Answer("", 302, {"location": moved}) if moved else [ROW]
 
     with vendor(answer) as other, vendor(answer) as served:
