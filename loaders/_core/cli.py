@@ -6,6 +6,7 @@ Every dlt command loads this module, so it loads nothing of adstar before it is 
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from datetime import date
 from typing import Any
@@ -59,6 +60,7 @@ class RunCommand(SupportsCliCommand):
             verbosity=getattr(args, "verbosity", 0),
         )
         sys.stdout.flush()
+        gc.freeze()  # or the interpreter looks for cycles, for a second, in what ends with it
         sys.exit(code)
 
 
