@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from loaders._core import warehouse
 from loaders._core.embedded import EmbeddedWarehouse
@@ -24,15 +26,25 @@ ROOT = Path(__file__).parents[1]
 OURS = ("ADSTAR_", "SOURCES__", "DBT_", "PGPASS", "PGHOST", "PGPORT")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, when several processes share the tests, those that share what costs much to make.
+class Sharing(LoadScopeScheduling):
+    """Keeps together, when several processes share the tests, those that share what costs much to make.
 
-    What runs dbt comes first: the many short tests then fill up what one process has left at the end.
+    xdist's own marks are ignored with pytest 9.2 (xdist 3.8 writes them into ``Item._nodeid``, which pytest
+    no longer reads): every fixture was made in both processes.
     """
-    for item in items:
-        journeys = "base" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("journeys" if journeys else item.path.name))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        return "journeys" if file.parent.name in {"end_to_end", "faults"} else str(file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
+    """Share the tests as ``Sharing`` says."""
+    return Sharing(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs dbt comes first: the many short tests then fill up what one process has left at the end."""
     items.sort(key=lambda item: item.path.parent.name in {"loaders", "simulators"})
 
 

@@ -17,6 +17,8 @@ from loaders._core.errors import VendorError
 from loaders._core.redact import RedactingFilter, install, is_secret_name, redact, secret
 
 TOKEN = "EAABsbCS1iHgBO7zZCq"
+# What a filter would let through of all characters is too little to look for.
+PRINTABLE = st.characters(exclude_categories=["C", "Z"], include_characters=" ")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_other_text_stays(text):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.text(min_size=8, max_size=40).filter(lambda s: s.strip() == s and s.isprintable()))
+@given(st.text(PRINTABLE, min_size=8, max_size=40).filter(lambda s: s.strip() == s))
 def test_a_known_secret_is_hidden_plain_percent_encoded_and_in_json(value):
     import json
     from urllib.parse import quote_plus
