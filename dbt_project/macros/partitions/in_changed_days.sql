@@ -5,11 +5,6 @@
     {%- if not execute or not is_incremental() -%}
         true
     {%- else -%}
-        {%- set span = run_query("select min(date_day), max(date_day) from (" ~ changed ~ ") as changed").rows[0] -%}
-        {%- if span[0] is none -%}
-            false
-        {%- else -%}
-            {{ column }} between cast('{{ span[0] }}' as date) and cast('{{ span[1] }}' as date)
-        {%- endif -%}
+        {{ in_span(column, "select min(date_day), max(date_day) from (" ~ changed ~ ") as changed") }}
     {%- endif -%}
 {%- endmacro %}

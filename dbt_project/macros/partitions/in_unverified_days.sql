@@ -14,13 +14,11 @@
             {%- set first = "least(" ~ first ~ ", max(date_day) - " ~ (var('reread_days')[platform] - 1) ~ ")" -%}
             {%- set last = "max(date_day)" -%}
         {%- endif -%}
-        {%- set span = run_query(
-            "select " ~ first ~ ", " ~ last ~ " from " ~ built_partitions() ~ " where fact_name = '" ~ fact_name ~ "'"
-        ).rows[0] -%}
-        {%- if span[0] is none -%}
-            false
-        {%- else -%}
-            {{ column }} between cast('{{ span[0] }}' as date) and cast('{{ span[1] }}' as date)
-        {%- endif -%}
+        {{
+            in_span(
+                column,
+                "select " ~ first ~ ", " ~ last ~ " from " ~ built_partitions() ~ " where fact_name = '" ~ fact_name ~ "'"
+            )
+        }}
     {%- endif -%}
 {%- endmacro %}

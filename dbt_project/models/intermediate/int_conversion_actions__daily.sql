@@ -9,7 +9,7 @@
     )
 }}
 -- Which actions a fact row names, by day: the whole fact would have to be read for them every day.
-select
+select distinct
     facts.date_day,
     facts.account_key,
     facts.conversion_action_key,
@@ -26,10 +26,3 @@ inner join ({{ changed_partitions('int_conversion_actions__daily') }}) as change
 where
     facts.conversion_action_id is not null
     and {{ in_changed_days('facts.date_day', 'int_conversion_actions__daily') }}
-group by
-    facts.date_day,
-    facts.account_key,
-    facts.conversion_action_key,
-    facts.platform,
-    facts.account_id,
-    facts.conversion_action_id
