@@ -113,10 +113,8 @@ def connect(settings: FacebookAdsSettings, clock: Clock) -> Api:
 
 def accounts(api: Api) -> list[Account]:
     """The accounts asked for, or all that the token sees; a refused one comes with its error."""
-    asked, query = (
-        [str(each).removeprefix("act_") for each in api.settings.account_ids],
-        {"fields": ADACCOUNTS},
-    )
+    asked = [str(each).removeprefix("act_") for each in api.settings.account_ids]
+    query = {"fields": ADACCOUNTS}
 
     def read(account: str) -> list[bytes]:
         return [b'{"data":[%s]}' % api.http.fetch("GET", f"act_{account}", params=query)]

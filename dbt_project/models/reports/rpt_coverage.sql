@@ -1,4 +1,5 @@
 {{ config(materialized='table') }}
+-- A table, because three tests read it.
 with sets as (
     select * from {{ ref('stg_facebook_ads__sets') }}
     where is_current and date_day is not null
