@@ -38,6 +38,7 @@ class Sharing(LoadScopeScheduling):
         return "journeys" if file.parent.name in {"end_to_end", "faults"} else str(file)
 
 
+@pytest.hookimpl(optionalhook=True)  # without xdist there is none to make
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
     """Share the tests as ``Sharing`` says."""
     return Sharing(config, log)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from loaders._core.embedded import EmbeddedWarehouse
-from tests.dbt.star import star
+from tests.dbt.star import Star, star
+
+DIMENSIONS = {"completeness", "accuracy", "consistency", "timeliness", "uniqueness"}
+SEVERITIES = {"critical", "major", "minor"}
 
 
 def test_one_source_with_few_fields_and_no_totals(server: EmbeddedWarehouse, tmp_path: Path) -> None:
@@ -59,3 +64,43 @@ def test_one_source_with_few_fields_and_no_totals(server: EmbeddedWarehouse, tmp
         assert query("select ad_id from marts.dim_ad where is_inferred and ad_id is not null order by 1") == [
             ("1",), ("9007199254740993",)
         ]  # fmt: skip
+        every_test_says_what_it_is_about(found)
+        what_tests_said_is_kept_and_scored(found)
+
+
+def every_test_says_what_it_is_about(found: Star) -> None:
+    for test in data_tests(found):
+        meta = test["config"]["meta"]
+        assert meta.get("dimension") in DIMENSIONS, f"{test['name']} names no dimension of quality"
+        assert meta.get("severity") in SEVERITIES, f"{test['name']} has no severity"
+
+
+def what_tests_said_is_kept_and_scored(found: Star) -> None:
+    """Each test of a build counts for what it looked at; one that fails lowers that, and the past stays."""
+    query = found.landing.query
+    kept = {name for (name,) in query("select distinct test_name from quality.test_results")}
+    assert kept == {test["name"][:200] for test in data_tests(found)}
+    assert set(query("select subject_kind, subject from quality.test_results")) >= {
+        ("source", "facebook_ads"),
+        ("mart", "fact_ad_performance"),
+        ("mart", "dim_ad"),
+        ("report", "rpt_coverage"),
+    }
+    scored = (
+        "select score, tests, failed_tests from reports.rpt_quality_score"
+        " where subject = 'dim_account' and dimension = 'accuracy'"
+    )
+    ((before, tests, failed),) = query(scored)
+    assert (before, failed) == (100, 0)
+    found.landing.execute("update marts.dim_account set platform = 'nobody' where account_id = '555'")
+    found.dbt("test", "--select", "dim_account", code=1)
+    ((after, again, failed),) = query(f"{scored} and is_newest")
+    assert (again, failed) == (tests, 1)
+    assert after == round(100 * (1 - 1 / tests), 2)
+    assert len(query(scored)) == 2
+
+
+def data_tests(found: Star) -> list[dict[str, Any]]:
+    """The project's tests of data as dbt has parsed them; unit tests are none."""
+    manifest = json.loads((Path(found.environment["DBT_TARGET_PATH"]) / "manifest.json").read_text())
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]

@@ -1,7 +1,7 @@
 -- Every account's day has as many conversions, and of as much worth, as the platform's own account report says: for
 -- Meta by action, where that lists any, for Google all actions together. It warns: Meta models some conversions for
 -- each level anew, which nobody can add up, and Google's fractions are rounded.
-{{ config(tags=['unverified_only'], severity='warn') }}
+{{ config(tags=['unverified_only'], severity='warn', meta={'severity': 'major'}) }}
 {{ blocks_nothing() }}
 with account_days as (
     select

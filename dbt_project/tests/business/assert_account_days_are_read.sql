@@ -1,7 +1,7 @@
 -- No account falls silent: days that were never read, or not again when their platform was, are named, and so are
 -- accounts that are gone.
 {{ blocks_nothing() }}
-{{ config(severity='warn') }}
+{{ config(severity='warn', meta={'dimension': 'timeliness', 'severity': 'major'}) }}
 select
     platform,
     account_id,

@@ -1,6 +1,6 @@
 -- Where deleted ads explain a remainder, no other ad is missing unseen: one that Meta reported for this day before,
 -- that is not deleted, and that is not in the day's report any more. It warns: its figures may have been taken back.
-{{ config(tags=['unverified_only'], severity='warn') }}
+{{ config(tags=['unverified_only'], severity='warn', meta={'severity': 'major'}) }}
 {{ blocks_nothing() }}
 with remainders as (
     select

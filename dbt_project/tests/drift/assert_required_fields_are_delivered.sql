@@ -1,4 +1,5 @@
 -- No field without which the star would be wrong has vanished or changed its shape.
+{{ config(meta={'subjects': ['facebook_ads', 'google_ads']}) }}
 {{ blocks_nothing() }}
 select * from {{ ref('rpt_field_drift') }}
 where is_required
