@@ -177,9 +177,9 @@ class Life:
             "plan": "free", "marketing_consent": dice.unit("consents") < 0.7, "merged_into": None,
         }  # fmt: skip
         updated = self.signed_up_at if known else self.born_at
-        for at, field, value in self._changes:
-            if at < end and fields[field] != value:
-                fields[field], updated = value, at
+        for at, what, value in self._changes:
+            if at < end and fields[what] != value:
+                fields[what], updated = value, at
         if not known:
             fields |= {"name": "", "email": "", "phone": "", "plan": "", "marketing_consent": False}
         return Person(
@@ -325,9 +325,7 @@ class Life:
         if up == NEVER:
             return
         told = _Told(next(one for one in self.used if one.identified_at == up))
-        yield self._event(
-            "Signed Up", up, used, {"Method": self.dice.pick("method", ("email", "google"))}, {}
-        )
+        yield self._event("Signed Up", up, {"Method": self.dice.pick("method", ("email", "google"))}, told)
         letters = self.dice.whole("letters", 0, 2) if self.dice.unit("consents") < 0.7 else 0
         for n in range(letters):
             at = up + self.dice.whole("letter", DAY, 40 * DAY, n)
@@ -370,9 +368,15 @@ class Life:
         if self.original is not None and at >= self.merged_at:
             identity = self.original.user_id
         told = at + within.late + self.dice.whole("told", 1, 90, at)
-        object_id = used.device.object_id
         return Event(
-            name, moment(at + used.skew), object_id, identity, self.number, props, session, moment(told)
+            name=name,
+            at=moment(at + used.skew),
+            object_id=used.device.object_id,
+            identity=identity,
+            person=self.number,
+            event_props=props,
+            session_props=within.props,
+            uploaded_at=moment(told),
         )
 
     @property
