@@ -216,7 +216,7 @@ class Life:
         """Visits through ads, without ads, and to buy."""
         dice = self.dice
         found = [self._by_ad(click) for click in self._clicks]
-        many = dice.whole("comes back", 0, 1) + (2 if self.signed_up_at != NEVER else 0)
+        many = dice.whole("comes back", 0, 1) + (1 if self.signed_up_at != NEVER else 0)
         own = [self.born_at + int(dice.unit("returns", n) ** 1.5 * 50 * DAY) for n in range(many)]
         if not any(click.at == self.born_at for click in self._clicks):
             own.append(self.born_at)
