@@ -1,4 +1,4 @@
-"""``dlt pipeline run`` and ``dlt pipeline NAME run``, by dlt's own plugin hook.
+"""``dlt pipeline run``, ``dlt pipeline NAME run`` and ``retry-quarantine``, by dlt's own plugin hook.
 
 Every dlt command loads this module, so it loads nothing of adstar before it is asked to run.
 """
@@ -62,6 +62,42 @@ class RunCommand(SupportsCliCommand):
         sys.stdout.flush()
         gc.freeze()  # or the interpreter looks for cycles, for a second, in what ends with it
         sys.exit(code)
+
+
+class RetryCommand(SupportsCliCommand):
+    """Takes what is in quarantine once more."""
+
+    command = "retry-quarantine"
+    parent = "pipeline"
+    help_string = "Land what is in quarantine and can be read by now, after its settings were mended"
+    description = (
+        "Records that failed at the boundary stand in raw_NAME.quarantine. Those that pass today land as if"
+        " they had just come; the others stay there. Their source is not asked. Exit codes as of `run`."
+    )
+
+    def configure_parser(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--target", help="target of profiles.yml (default: ADSTAR_TARGET, else the profile's)"
+        )
+
+    def execute(self, args: argparse.Namespace) -> None:
+        """Retry and leave with the exit code."""
+        from loaders._core import command  # noqa: PLC0415
+
+        code = command.main(
+            args.pipeline_name,
+            retry=True,
+            target_name=args.target,
+            verbosity=getattr(args, "verbosity", 0),
+        )
+        sys.exit(code)
+
+
+@hookimpl(specname="plug_cli")
+def plug_retry(host: str) -> Any:
+    """Add the other command to ``dlt``."""
+    return RetryCommand if host == "dlt" else None
 
 
 @hookimpl(specname="plug_cli")

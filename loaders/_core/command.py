@@ -15,6 +15,7 @@ from loaders._core import configure, redact, warehouse
 from loaders._core.declare import Clock, Loader, Window
 from loaders._core.dry_run import describe
 from loaders._core.errors import AdstarError, ConfigurationError, UsageError
+from loaders._core.quarantine import retried, still_there
 from loaders._core.report import Watch, summary
 from loaders._core.run import Outcome, Result, SourceRun
 
@@ -27,6 +28,7 @@ def main(
     since: date | None = None,
     until: date | None = None,
     dry_run: bool = False,
+    retry: bool = False,
     target_name: str | None = None,
     verbosity: int = 0,
 ) -> int:
@@ -35,6 +37,7 @@ def main(
     Args:
         name: of the source; None for all that are configured.
         since: with ``until`` a backfill of these account-local days, both inclusive.
+        retry: read what is in quarantine, not the source.
         verbosity: 0 logs warnings, 1 what is being done, 2 everything.
     """
     _set_up_logging(verbosity)
@@ -56,11 +59,17 @@ def main(
         for loader in chosen:
             try:
                 settings = configure.settings_of(loader)
+                asked = retried(loader.made_for(settings), target) if retry else loader
             except ConfigurationError as error:
                 results.append(Result(loader.name, "failed", str(error)))
                 continue
-            run = SourceRun(loader, settings, target, clock, backfill=backfill, progress=watch)
+            if asked is None:
+                results.append(Result(loader.name, message="nothing is in quarantine that can come back"))
+                continue
+            run = SourceRun(asked, settings, target, clock, backfill=backfill, progress=watch)
             results.append(run.execute())
+            if retry and (left := still_there(loader.name, target)):
+                results[-1].message = "; ".join(filter(None, [results[-1].message, left]))
     summary(console, results)
     return exit_code(result.outcome for result in results)
 

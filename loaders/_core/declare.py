@@ -32,7 +32,7 @@ from zoneinfo import ZoneInfo
 from dlt.common.configuration import configspec
 from dlt.common.configuration.specs import BaseConfiguration
 
-from loaders._core.stream import Documents
+from loaders._core.stream import Documents, Keyed, Rejected
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,10 @@ class Resource:
             reads). Others appear with their first value.
         per_account: False for the list of accounts itself: read once a run, with ``Loader.root``.
         account: id of the only account that has it; None: all have it.
+        key: raw column of what the source knows a record by for ever, such as a message id. ``read`` then
+            gives ``stream.Keyed`` records. Each lands once, however often it comes, and every set counts.
+        judge: what ``read`` would give today of a record that it once rejected; lets ``dlt pipeline NAME
+            retry-quarantine`` bring back what is in quarantine. Needs a ``key``.
     """
 
     name: str
@@ -131,6 +135,8 @@ class Resource:
     columns: tuple[str, ...] = ()
     per_account: bool = True
     account: str | None = None
+    key: str = ""
+    judge: Callable[[bytes], Keyed | Rejected] | None = None
 
 
 @configspec
@@ -171,6 +177,9 @@ class Loader:
             ``per_account=False`` resource, which the core reads afterwards.
         resources: read in this order within an account.
         resources_of: ``(settings)`` -> the resources, where only the settings tell.
+        confirm: ``(api, account)`` -> whether there is more to read of it, in a package of its own. Called
+            when what was read of the account counts, and never before: here a queue is told to forget it.
+            What it raises is said of the account; the rows are safe; what comes again is known by its key.
     """
 
     name: str
@@ -180,6 +189,7 @@ class Loader:
     accounts: Callable[[Any], list[Account]]
     resources: tuple[Resource, ...] = ()
     resources_of: Callable[[Any], tuple[Resource, ...]] | None = None
+    confirm: Callable[[Any, Account], bool] | None = None
 
     def made_for(self, settings: Settings) -> Self:
         """The loader with the resources that these settings give it."""

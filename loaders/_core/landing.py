@@ -251,7 +251,7 @@ class Landing:
                 yield item
                 kill_point("extract.receipts" if table == "covered" else "extract.first_file")
 
-        return self._dlt_source(rows, [*(r.name for r in self.loader.resources), "covered"])
+        return self._dlt_source(rows, [*self._names, "covered"])
 
     def _dlt_source(self, rows: Callable[[str], Iterator[Any]], tables: list[str]) -> Any:
         resources = [

@@ -8,10 +8,17 @@ from collections.abc import Iterable, Mapping
 
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
+from loaders._core.errors import BadBody
+
 MAX_LENGTH = 63
+MAX_COLUMNS = 1500  # warehouses stop at 1600
 SYSTEM_COLUMNS = ("_run_seq", "_row_no", "_account", "_day", "_dlt_load_id")
 _RESERVED = frozenset(SYSTEM_COLUMNS) | {"_dlt_id", "_dlt_parent_id", "_dlt_list_idx", "_dlt_root_id"}
 _SNAKE_CASE = NamingConvention(max_length=MAX_LENGTH)
+
+
+class TooManyColumns(BadBody):
+    """A record would widen its table beyond what a warehouse can hold."""
 
 
 class ColumnNames:
@@ -34,9 +41,14 @@ class ColumnNames:
 
         The first path to ask for a name gets it; a later one that would fall on it gets a suffix made of
         its own spelling, so it does not depend on what else there is.
+
+        Raises:
+            TooManyColumns: there are too many of them already.
         """
         key = path_text(path)
         if key not in self.paths:
+            if len(self.order) >= MAX_COLUMNS:
+                raise TooManyColumns(f"it has a new field, and its table {MAX_COLUMNS:,} columns already")
             name = _snake_case(path)
             if name in self._taken or name in _RESERVED:
                 name = _suffixed(name, key)

@@ -38,7 +38,8 @@ _TABLES = {
         " resource varchar(200) not null, account varchar(200) not null, window_since date,"
         " window_until date, rows_read bigint, rows_landed bigint, sets_landed bigint,"
         " sets_unchanged bigint, escaped bigint,"
-        " seconds double precision, outcome varchar(16) not null, message varchar(8000)"
+        " seconds double precision, outcome varchar(16) not null, message varchar(8000),"
+        " rows_quarantined bigint, rows_known bigint"
     ),
     "ops.columns": (
         "pipeline varchar(200) not null, resource varchar(200) not null, path varchar(8000) not null,"
@@ -80,6 +81,8 @@ class ResourceRecord:
     seconds: float = 0.0
     outcome: str = "ok"
     message: str | None = None
+    rows_quarantined: int = 0
+    rows_known: int = 0
 
 
 @dataclass
@@ -121,6 +124,16 @@ class Books:
         self._create(f"create table if not exists {self.schema}.covered ({text}){order}")
         if "version" not in self.column_names("covered")[0]:  # made before receipts had one
             self._execute(f"alter table {self.schema}.covered add column version varchar(2000)")
+        self._create(
+            f"create table if not exists {self.schema}.quarantine_resolved (resource varchar(200),"
+            " source_key varchar(2000), run_seq bigint, resolved_at timestamptz)"
+        )
+        if not self._query(
+            "select 1 from information_schema.columns where table_schema = 'ops'"
+            " and table_name = 'run_resources' and column_name = 'rows_known'"
+        ):  # made before there was a quarantine
+            for name in ("rows_quarantined", "rows_known"):
+                self._create(f"alter table ops.run_resources add column {name} bigint")
         if is_postgres:
             self._create(
                 f"create index if not exists covered_set on {self.schema}.covered (account, day, run_seq)"
@@ -266,6 +279,67 @@ class Books:
                 " (_account, _day, _run_seq)"
             )
 
+    def ensure_key(self, resource: str, key: str) -> None:
+        """Index a raw table by what its source knows its records by, which is asked for while reading."""
+        if self.target.kind == "postgres":
+            self._create(
+                f'create index if not exists "{resource}_key" on {self.schema}."{resource}" ("{key}")'
+            )
+
+    def known(self, resource: str, key: str, keys: Collection[str]) -> set[str]:
+        """Which of these keys committed rows of a raw table have."""
+        found = self._query(
+            f'select r."{key}" from {self.schema}."{resource}" r'
+            f' join ops.commits k on k.run_seq = r._run_seq where r."{key}" in %s',
+            [tuple(keys)],
+        )
+        return {row[0] for row in found}
+
+    def quarantined(self, resource: str, keys: Collection[str]) -> set[str]:
+        """Which of these keys are in quarantine, or have been."""
+        found = self._query(
+            f"select q.source_key from {self.schema}.quarantine q"
+            " join ops.commits k on k.run_seq = q._run_seq where q.resource = %s and q.source_key in %s",
+            [resource, tuple(keys)],
+        )
+        return {row[0] for row in found}
+
+    def in_quarantine(self) -> dict[tuple[str, str], int]:
+        """How many records of each (resource, account) are in quarantine and not resolved."""
+        if not self.column_names("quarantine")[0]:
+            return {}
+        rows = self._query(f"select q.resource, q._account, count(*) {self._unresolved()} group by 1, 2")
+        return {(resource, account): count for resource, account, count in rows}
+
+    def quarantined_records(self, resource: str, account: str) -> Iterator[str]:
+        """Raw bytes, as base64, of what is in quarantine and not resolved, in the order it came."""
+        after = (-1, -1)
+        while rows := self._query(
+            f"select q._run_seq, q._row_no, q.raw_bytes {self._unresolved()} and q.resource = %s"
+            " and q._account = %s and (q._run_seq > %s or (q._run_seq = %s and q._row_no > %s))"
+            " order by 1, 2 limit 500",
+            [resource, account, after[0], *after],
+        ):
+            after = (rows[-1][0], rows[-1][1])
+            yield from (row[2] for row in rows)
+
+    def _unresolved(self) -> str:
+        return (
+            f"from {self.schema}.quarantine q join ops.commits k on k.run_seq = q._run_seq where not exists"
+            f" (select 1 from {self.schema}.quarantine_resolved d where d.resource = q.resource"
+            " and d.source_key = q.source_key)"
+        )
+
+    def resolve(self, cursor: Any, resource: str, key: str, run_seq: int) -> None:
+        """Note what of the quarantine has landed with this run_seq after all; within its commit."""
+        cursor.execute(
+            f"insert into {self.schema}.quarantine_resolved (resource, source_key, run_seq, resolved_at)"
+            f" select distinct q.resource, q.source_key, cast(%s as bigint), {self.target.clock}"
+            f" {self._unresolved()} and q.resource = %s and q.source_key in"
+            f' (select r."{key}" from {self.schema}."{resource}" r where r._run_seq = %s)',
+            [run_seq, resource, run_seq],
+        )
+
     def retract(self, resource: str, run_seq: int, files: Collection[int] | None = None) -> None:
         """Delete rows of a run_seq that is not committed: those of these files, by their numbers, or all."""
         among = "" if files is None else " and _row_no >> 32 in %s"
@@ -329,8 +403,8 @@ class Books:
 
     def _create(self, sql: str) -> None:
         # Another source of the same run may be making it at the same moment.
-        errors = psycopg2.errors
-        with suppress(errors.UniqueViolation, errors.DuplicateTable, errors.DuplicateSchema):
+        e = psycopg2.errors
+        with suppress(e.UniqueViolation, e.DuplicateTable, e.DuplicateColumn, e.DuplicateSchema):
             self._execute(sql)
 
 
@@ -341,7 +415,7 @@ def _insert_records(cursor: Any, run: Run, run_seq: int | None, records: Sequenc
         cursor,
         "insert into ops.run_resources (run_id, run_seq, pipeline, resource, account, window_since,"
         " window_until, rows_read, rows_landed, sets_landed, sets_unchanged, escaped, seconds, outcome,"
-        " message) values %s",
+        " message, rows_quarantined, rows_known) values %s",
         [
             (
                 run.run_id,
@@ -359,6 +433,8 @@ def _insert_records(cursor: Any, run: Run, run_seq: int | None, records: Sequenc
                 round(r.seconds, 3),
                 r.outcome,
                 _short(r.message),
+                r.rows_quarantined,
+                r.rows_known,
             )
             for r in records
         ],

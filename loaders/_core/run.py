@@ -21,9 +21,10 @@ from loaders._core.landing import Harvest, Landing
 from loaders._core.lease import Lease, LeaseLost
 from loaders._core.naming import ColumnNames
 from loaders._core.ops import RESUMED_DAYS, Books, ResourceRecord, Run
+from loaders._core.quarantine import QUARANTINE, Intake
 from loaders._core.redact import redact
 from loaders._core.sets import Day, Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, plain
-from loaders._core.stream import Mark, Version
+from loaders._core.stream import Keyed, Mark, Rejected, Version
 from loaders._core.warehouse import Target
 from loaders._core.windows import Chunk, backfill_window, floor_day, live_window, plan_backfill, plan_live
 
@@ -231,6 +232,11 @@ class SourceRun:
             shared = {r.name for r in self.loader.resources if not r.per_account}
             landed = any(r.outcome == "ok" and r.resource not in shared for r in self.result.records)
             self.result.outcome = "partial" if landed or self._skipped_days else "failed"
+        for name in sorted({r.resource for r in self.result.records if r.rows_quarantined}):
+            records = [r for r in self.result.records if r.resource == name]
+            aside, read = sum(r.rows_quarantined for r in records), sum(r.rows_read for r in records)
+            where = f"raw_{self.loader.name}.{QUARANTINE.name}"
+            self.notes.append(f"{aside:,} of {read:,} records of {name} went to {where}, with the reason")
         self.result.message = self._message()
 
     def _message(self, error: BaseException | None = None) -> str | None:
@@ -268,6 +274,19 @@ class SourceRun:
             if number:
                 lease.advance()
             self._land_chunk(api, lease, run, chunk, accounts=by_id, landing=landing, names=names)
+            more = [name for name in chunk.windows if self._confirm(api, by_id[name], run)]
+            if more:
+                chunks.append(Chunk({name: chunk.windows[name] for name in more}, chunk.current))
+
+    def _confirm(self, api: Any, account: Account, run: Run) -> bool:
+        """Tell the source what counts; is there more to read of this account?"""
+        if self.loader.confirm is None or account.id in self._failed:
+            return False
+        try:
+            return self.loader.confirm(api, account)
+        except Exception as error:  # The rows are safe whatever it is.
+            self._fail(account, None, error, run)
+            return False
 
     def _left_to_do(self, chunks: list[Chunk], run: Run) -> list[Chunk]:
         """The packages without what the backfill that goes on has landed already."""
@@ -328,12 +347,15 @@ class SourceRun:
             for path, column in columns.paths.items()
             if path not in paths_before[table]
         ]
+        keys = {r.name: r.key for r in self.loader.resources if r.key}
+
+        def write(cursor: Any) -> None:
+            self.books.write_commit(cursor, run, lease.run_seq, load_id, records=records, new_paths=new_paths)
+            for name in {record.resource for record in records if record.rows_landed} & keys.keys():
+                self.books.resolve(cursor, name, keys[name], lease.run_seq)
+
         kill_point("commit.before")
-        lease.commit(
-            lambda cursor: self.books.write_commit(
-                cursor, run, lease.run_seq, load_id, records=records, new_paths=new_paths
-            )
-        )
+        lease.commit(write)
         kill_point("commit.after")
         self.result.records += records
         self.result.packages += 1
@@ -354,7 +376,7 @@ class SourceRun:
 
     def _fail(self, account: Account, window: Window | None, error: Exception, run: Run) -> None:
         message = redact(str(error))
-        _log.warning("%s: account %s is left out: %s", self.loader.name, account.id, message)
+        _log.warning("%s: account %s has failed: %s", self.loader.name, account.id, message)
         self._failed[account.id] = message
         record = ResourceRecord(
             "*",
@@ -368,7 +390,7 @@ class SourceRun:
 
     def _names(self) -> dict[str, ColumnNames]:
         names = {}
-        for resource in self.loader.resources:
+        for resource in (*self.loader.resources, QUARANTINE):
             columns, paths = self.books.column_names(resource.name)
             declared = dict.fromkeys([*resource.columns, *resource.totals])
             names[resource.name] = ColumnNames([*columns, *declared], paths)
@@ -418,6 +440,8 @@ class _Reader:
     def _discard(self, spools: list[ResourceSpool]) -> None:
         for spool in spools:
             self._landing.discard(spool.resource.name, spool.files)
+            if spool.aside is not None:
+                self._landing.discard(QUARANTINE.name, spool.aside.files)
 
     def _spool(
         self,
@@ -429,27 +453,33 @@ class _Reader:
     ) -> float:
         began = time.monotonic()
         asked = window if resource.day else None
-        spool = ResourceSpool(
-            resource,
-            account,
-            asked,
-            names=self._names[resource.name],
-            folder=self._landing.spool,
-            run_seq=self._lease.run_seq,
-            load_id=self._load_id,
-            numbers=self._run._file_numbers,
+        spool, aside = (
+            ResourceSpool(
+                each,
+                account,
+                asked if each is resource else None,
+                names=self._names[each.name],
+                folder=self._landing.spool,
+                run_seq=self._lease.run_seq,
+                load_id=self._load_id,
+                numbers=self._run._file_numbers,
+            )
+            for each in (resource, QUARANTINE)
         )
         spools.append(spool)
+        intake = Intake(spool, aside, self._run.books, self._run.clock.now())
         looked_at = 0
         versions = {day: old.version for (name, day), old in before.items() if name == resource.name}
         known = replace(account, versions={day: text for day, text in versions.items() if text})
         for number, document in enumerate(resource.read(self._api, known, asked)):
             rows = -spool.rows
             if document is Mark.WHOLE:
-                spool.keep()
+                intake.keep()
             elif document is Mark.AGAIN:
-                self._landing.discard(resource.name, spool.forget())
+                self._landing.discard(resource.name, intake.forget())
                 looked_at = len(spool.files)
+            elif isinstance(document, Keyed | Rejected):
+                intake.take(document)
             elif isinstance(document, Version):
                 spool.versions.update(dict.fromkeys(document.days, document))
             else:
@@ -460,10 +490,12 @@ class _Reader:
                 kill_point("read.first_page")
             for file in spool.files[looked_at:]:
                 self._lease.check()
-                if all(_is_new(before.get((resource.name, day))) for day in file.days):
+                if resource.key or all(_is_new(before.get((resource.name, day))) for day in file.days):
                     self._landing.hand_over(resource.name, file)
                 looked_at += 1
+        intake.flush()
         spool.finish()
+        aside.finish()
         if spool.files:
             kill_point("read.file_written")
         return time.monotonic() - began
@@ -509,8 +541,12 @@ class _Reader:
         harvest = _AccountHarvest()
         for spool, took in zip(spools, seconds, strict=True):
             resource = spool.resource
-            record = ResourceRecord(resource.name, account.id, seconds=took, rows_read=spool.rows)
+            record = ResourceRecord(resource.name, account.id, seconds=took, rows_known=spool.known)
             record.escaped = spool.escaped
+            if spool.aside is not None:
+                record.rows_quarantined = spool.aside.rows
+                harvest.files.setdefault(QUARANTINE.name, []).extend(spool.aside.files)
+            record.rows_read = spool.rows + record.rows_quarantined + record.rows_known
             if resource.day:
                 record.since, record.until = since, until
             if resource.control and wrong:
@@ -518,7 +554,7 @@ class _Reader:
             changed: list[date | None] = []
             for day in _days(resource, window):
                 total = spool.sums.get(day) or SetSum(totals=dict.fromkeys(resource.totals, _ZERO))
-                earlier = before.get((resource.name, day))
+                earlier = None if resource.key else before.get((resource.name, day))  # every set counts
                 version = spool.versions.get(day)
                 if earlier is not None and version and version.unchanged:
                     record.sets_unchanged += 1

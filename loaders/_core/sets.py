@@ -149,6 +149,8 @@ class ResourceSpool:
         self.rows = 0
         self.escaped = 0
         self.versions: dict[Day, Version] = {}
+        self.known = 0  # records that came again
+        self.aside: ResourceSpool | None = None  # its records in quarantine
         self._numbers = numbers
         self._window = window
         self._names = names
@@ -168,10 +170,11 @@ class ResourceSpool:
             BadBody: it can't be read, or has a row without a day or of a day that was not asked for.
         """
         page = self._reader.read(body)
+        table = self._table(page) if page.rows else None
         self.rows += page.rows
         self.escaped += page.escaped
-        if page.rows:
-            self._pending.append(self._table(page))
+        if table is not None:
+            self._pending.append(table)
             self._pending_rows += page.rows
             self._pending_bytes += len(body)
         while self._pending_rows >= FILE_ROWS or self._pending_bytes >= FILE_BYTES:

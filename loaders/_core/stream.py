@@ -48,7 +48,35 @@ class Version:
     unchanged: bool = False
 
 
-Documents = Iterator[bytes | Mark | Version]
+@dataclass(frozen=True)
+class Keyed:
+    """One record of a resource with a ``key``: its source may give it again, and it lands once.
+
+    Attributes:
+        key: what the source knows it by for ever, as its column ``Resource.key`` will hold it.
+        record: a JSON object.
+    """
+
+    key: str
+    record: bytes
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A record that can't be taken as it is: it goes to the source's quarantine, and the others land.
+
+    Attributes:
+        key: what the source knows it by; one that is in quarantine already is not put there again.
+        reason: what is wrong with it, without any value of it: it may be personal.
+        record: all of it, as ``Resource.judge`` takes it.
+    """
+
+    key: str
+    reason: str
+    record: bytes
+
+
+Documents = Iterator[bytes | Mark | Version | Keyed | Rejected]
 
 
 def whole(documents: Documents) -> list[bytes]:

@@ -20,7 +20,7 @@ from loaders._core.errors import ConfigurationError
 from loaders._core.redact import secret
 
 # It becomes the name of a raw table and of files, and there are names that Windows keeps for itself.
-_TAKEN = r"covered|con|prn|aux|nul|(?:com|lpt)\d"
+_TAKEN = r"covered|quarantine(?:_resolved)?|con|prn|aux|nul|(?:com|lpt)\d"
 _NAME = re.compile(rf"(?!(?:{_TAKEN})$)(?=.{{1,50}}$)[a-z](?:_?[a-z0-9])*")
 
 
@@ -97,8 +97,8 @@ def _value(where: str, name: str, table: dict[str, Any], kind: type[Any]) -> Any
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
             f"[{where}] can't have this name, as a table of raw and files will bear it: take lower-case"
-            " letters, digits and single underscores, up to 50, and not 'covered' or a name that Windows"
-            " keeps"
+            " letters, digits and single underscores, up to 50, and not 'covered', 'quarantine' or a name"
+            " that Windows keeps"
         )
     try:
         return msgspec.convert(table, kind, strict=False)
