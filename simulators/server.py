@@ -1,11 +1,13 @@
 """Both platforms in one process, out of one business: `with Simulator(...) as sim`, `python -m simulators`.
 
-Paths: Meta below `/graph`, Google Ads below `/googleads`, its tokens at `/oauth2/token`, and below `/_sim`
-what only tests and the demo use: the clock, the faults, the ledger, and the log of requests.
+Paths: Meta below `/graph`, Google Ads below `/googleads`, its tokens at `/oauth2/token`, CleverTap below
+`/clevertap`, and below `/_sim` what only tests and the demo use: the clock, the faults, the ledger, and the
+log of requests.
 """
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -24,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulators import facebook, google
+from simulators import clevertap, facebook, google
 from simulators.ads_csv import routes as ads_csv_routes
 from simulators.business import Business, Platform
 from simulators.faults import Faults
@@ -32,6 +34,8 @@ from simulators.replay import routes as replay_routes
 
 SECRETS = ("access_token", "appsecret_proof", "client_secret", "refresh_token", "input_token")
 """Query parameters that the request log leaves out."""
+CLEVERTAP_EVENTS = ["App Launched", "UTM Visited", "Product Viewed", "Signed Up", "Charged"]
+"""What the settings for this server name; the people's "Notification Sent" is refused for export."""
 
 
 @dataclass
@@ -47,6 +51,9 @@ class State:
     google_client_id: str = "sim-client"
     google_client_secret: str = "sim-client-secret"  # noqa: S105
     google_refresh_token: str = "sim-refresh-token"  # noqa: S105
+    clevertap_account_id: str = "SIM-R78-K45Z"
+    clevertap_passcode: str = "SIM-WZR-RKUL"
+    clevertap_timezone: str = "Europe/Berlin"
     requests: list[dict[str, Any]] = field(default_factory=list)
 
     def log_request(self, **entry: Any) -> None:
@@ -177,6 +184,11 @@ class Simulator:
         return f"{self.state.base_url}/googleads"
 
     @property
+    def clevertap_url(self) -> str:
+        """Base URL in the place of https://eu1.api.clevertap.com."""
+        return f"{self.state.base_url}/clevertap"
+
+    @property
     def token_url(self) -> str:
         """In the place of https://oauth2.googleapis.com/token."""
         return f"{self.state.base_url}/oauth2/token"
@@ -212,8 +224,18 @@ def settings_env(state: State, manager_id: str) -> dict[str, str]:
         "REFRESH_TOKEN": state.google_refresh_token,
         "LOGIN_CUSTOMER_ID": manager_id,
     }
-    return {f"SOURCES__FACEBOOK_ADS__{name}": value for name, value in facebook.items()} | {
-        f"SOURCES__GOOGLE_ADS__{name}": value for name, value in google.items()
+    clevertap = {
+        "BASE_URL": f"{state.base_url}/clevertap",
+        "ACCOUNT_ID": state.clevertap_account_id,
+        "PASSCODE": state.clevertap_passcode,
+        "TIMEZONE": state.clevertap_timezone,
+        "EVENT_NAMES": json.dumps(CLEVERTAP_EVENTS),
+    }
+    sources = {"FACEBOOK_ADS": facebook, "GOOGLE_ADS": google, "CLEVERTAP": clevertap}
+    return {
+        f"SOURCES__{source}__{name}": value
+        for source, settings in sources.items()
+        for name, value in settings.items()
     }
 
 
@@ -267,7 +289,7 @@ def _routes(
         return replay_routes(Path(replay), state)
     else:
         routes += facebook.routes(state)
-    return routes + google.routes(state)
+    return routes + google.routes(state) + clevertap.routes(state)
 
 
 def _set_clock(state: State, now: datetime) -> None:

@@ -48,7 +48,14 @@ class Version:
     unchanged: bool = False
 
 
-Documents = Iterator[bytes | Mark | Version]
+@dataclass(frozen=True)
+class OfDay:
+    """What a reader says before documents whose records carry no date: of which day they are."""
+
+    day: date
+
+
+Documents = Iterator[bytes | Mark | Version | OfDay]
 
 
 def whole(documents: Documents) -> list[bytes]:
