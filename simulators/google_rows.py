@@ -14,6 +14,7 @@ import numpy as np
 
 from simulators import business as world
 from simulators.business import Ints, Units
+from simulators.figures import placement
 from simulators.gaql import Condition, GaqlError, Query
 from simulators.google_fields import (
     ACTION_SEGMENTS,
@@ -151,7 +152,7 @@ def _unit_rows(units: Units, resource: str, wanted: set[str]) -> tuple[Keys, Int
         keys["ad"] = book.ad_id[book.unit_ad[index]]
     code = level[index]
     if wanted & DEVICE_SEGMENTS:
-        for name, column in zip(("device", "network"), _placement(units), strict=True):
+        for name, column in zip(("device", "network"), placement(units), strict=True):
             if f"segments.{'ad_network_type' if name == 'network' else name}" in wanted:
                 keys[name], code = column, code * 8 + column
     first, matrix = _sums(units.matrix, code)
@@ -165,19 +166,6 @@ def _sums(matrix: Ints, code: Ints) -> tuple[Ints, Ints]:
     order = np.argsort(code, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(code[order]) != 0])
     return order[starts], np.add.reduceat(matrix[:, order], starts, axis=1)
-
-
-def _placement(units: Units) -> tuple[Ints, Ints]:
-    """Each unit's device and network, as `Business.ad_days` has them by name."""
-    book, index = units.book, units.index
-    segment = book.unit_segment[index]
-    devices, networks = np.array(world.SEGMENTS, dtype=np.int64).T
-    display = np.array([kind == "DISPLAY" for kind in book.kinds])
-    content = display[book.campaign_kind[book.unit_campaign[index]]]
-    mixed = units.cause >= 2
-    device = np.where(content | mixed, segment, devices[segment]) % len(world.DEVICES)
-    network = np.where(content, world.NETWORKS.index("CONTENT"), networks[segment])
-    return device, np.where(mixed, world.NETWORKS.index("MIXED"), network)
 
 
 @cache
