@@ -32,6 +32,8 @@ AT_ONCE = 3
 LARGEST_BATCH = 5000
 BUCKETS = 23
 LONGEST_REPORT = 31
+REMEMBERED = 2000
+"""So many cursors; who reads list by list needs the last few."""
 REFUSED = {"Notification Sent", "Notification Viewed", "Notification Clicked", "System Event"}
 """Names of events that are only exported to S3 or GCS."""
 LIVES = {
@@ -192,6 +194,8 @@ class CleverTap:
         export = _Export(resource, str(name), pages, cursors, lot % 3 == 0, now, now)
         for number, cursor in enumerate(cursors):
             self._exports[unquote(cursor)] = (export, number)
+        while len(self._exports) > REMEMBERED:
+            del self._exports[next(iter(self._exports))]
         return {"cursor": cursors[0], "status": "success"}
 
     def _page(self, raw_query: str) -> dict[str, Any]:
@@ -269,7 +273,7 @@ class CleverTap:
                 else {
                     "Customer Type": person.plan,
                     "Country": person.country,
-                    "Consent": person.marketing_consent,
+                    "MSG-email": person.marketing_consent,
                 }
             )
             yield (

@@ -1,4 +1,4 @@
-"""Both platforms in one process, out of one business: `with Simulator(...) as sim`, `python -m simulators`.
+"""All platforms in one process, out of one business: `with Simulator(...) as sim`, `python -m simulators`.
 
 Paths: Meta below `/graph`, Google Ads below `/googleads`, its tokens at `/oauth2/token`, CleverTap below
 `/clevertap`, and below `/_sim` what only tests and the demo use: the clock, the faults, the ledger, and the
@@ -238,7 +238,9 @@ def settings_env(state: State, manager_id: str) -> dict[str, str]:
         "TIMEZONE": state.clevertap_timezone,
         "EVENT_NAMES": json.dumps(CLEVERTAP_EVENTS),
     }
-    sources = {"FACEBOOK_ADS": facebook, "GOOGLE_ADS": google, "CLEVERTAP": clevertap}
+    sources = {"FACEBOOK_ADS": facebook, "GOOGLE_ADS": google}
+    if state.people is not None:
+        sources["CLEVERTAP"] = clevertap
     return {
         f"SOURCES__{source}__{name}": value
         for source, settings in sources.items()
@@ -298,7 +300,9 @@ def _routes(
         return replay_routes(Path(replay), state)
     else:
         routes += facebook.routes(state)
-    return routes + google.routes(state) + clevertap.routes(state)
+    if state.people is not None:
+        routes += clevertap.routes(state)
+    return routes + google.routes(state)
 
 
 def _set_clock(state: State, now: datetime) -> None:

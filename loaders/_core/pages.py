@@ -401,9 +401,11 @@ class Export:
     def _doubt(self, page: Reply, cursor: str | None, where: str) -> None:
         """Refuse a page whose form has changed in a way that would lose records unnoticed."""
         known = (*self.cursors, (self.records,))
-        strange = [each for each in _members(page.members) if each[0] not in known and each[1] not in _NOTHING]
-        lists = [each for each, raw in strange if raw[:1] == b"["]
-        links = [each for each, raw in strange if _CURSOR_LIKE.search(each[-1])]
+        strange = {
+            name: raw for name, raw in _members(page.members) if name not in known and raw not in _NOTHING
+        }
+        lists = [name for name, raw in strange.items() if raw[:1] == b"["]
+        links = [name for name in strange if _CURSOR_LIKE.search(name[-1])]
         if lists and self.records not in page.members:
             raise VendorError(f"the page has no {self.records}, but {_named(lists)}", where=where)
         if links and not cursor:

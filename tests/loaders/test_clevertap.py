@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import msgspec
@@ -781,6 +782,33 @@ def test_the_changed_api_lands_with_all_it_sends(sim: Simulator, raw: Raw) -> No
     sim.clear_faults()
     raw.run(batch_size=23)
     assert raw.current("events", columns) == before
+
+
+def test_all_that_the_simulated_people_did_lands_once(target: Target) -> None:
+    """Also what devices uploaded late, in a later run, and nobody's day is lost at midnight."""
+    zone, first = ZoneInfo("Europe/Berlin"), date(2026, 2, 20)
+    with Simulator(seed=7, scale=0.3, now=NOW, first_day=first) as small:
+        found = of(small) | {
+            "event_names": json.loads(small.settings_env()["SOURCES__CLEVERTAP__EVENT_NAMES"])
+        }
+        raw = Raw(target, found.pop("base_url"), **found | {"window_days": 5, "start_date": first})
+        for now in (NOW - timedelta(days=1), NOW):
+            small.set_now(now)
+            raw.now = now
+            assert raw.run().outcome == "ok"
+        done = [each for each in small.state.people.events(NOW) if each.name in found["event_names"]]
+        persons = {each.user_id for each in small.state.people.persons(NOW)}
+    late = [each for each in done if each.at < NOW - timedelta(days=1) <= each.uploaded_at]
+    assert late
+    expected = sorted(
+        (each.name, f"{each.at.astimezone(zone):%Y%m%d%H%M%S}", each.object_id)
+        for each in done
+        if each.at.astimezone(zone).date() >= first
+    )
+    assert sorted(raw.current("events", "_account, ts, profile__object_id")) == expected
+    identities = {row[0] for row in raw.current("profiles", "identity, object_id") if row[0]}
+    assert identities
+    assert identities <= persons
 
 
 def test_settings_come_from_the_environment(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
