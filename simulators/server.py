@@ -69,7 +69,7 @@ class State:
 
 
 class Simulator:
-    """Both platforms on a free port of the loopback interface, as a context manager.
+    """All platforms on a free port of the loopback interface, as a context manager.
 
     `now` is the simulated instant (aware; it stands still until `set_now`). `days` reach back from it: the
     first day with figures is `now - days + 1` unless `first_day` is given. `replay` serves a folder of
@@ -167,7 +167,7 @@ class Simulator:
 
     @property
     def business(self) -> Business:
-        """The business behind both platforms."""
+        """The business behind them all."""
         return self.state.business
 
     @property

@@ -27,7 +27,7 @@ from loaders._core.run import Result, SourceRun
 from loaders._core.stream import OfDay, whole
 from loaders._core.warehouse import Target
 from loaders.clevertap import LOADER, REGIONS, Project, classify
-from simulators.server import Simulator
+from simulators.server import CLEVERTAP_EVENTS, Simulator
 
 PASSCODE = "ZQA-KYL-WZRK-77"
 DAY = date(2026, 3, 4)
@@ -788,15 +788,13 @@ def test_all_that_the_simulated_people_did_lands_once(target: Target) -> None:
     """Also what devices uploaded late, in a later run, and nobody's day is lost at midnight."""
     zone, first = ZoneInfo("Europe/Berlin"), date(2026, 2, 20)
     with Simulator(seed=7, scale=0.3, now=NOW, first_day=first) as small:
-        found = of(small) | {
-            "event_names": json.loads(small.settings_env()["SOURCES__CLEVERTAP__EVENT_NAMES"])
-        }
-        raw = Raw(target, found.pop("base_url"), **found | {"window_days": 5, "start_date": first})
+        found = of(small) | {"event_names": CLEVERTAP_EVENTS, "start_date": first}
+        raw = Raw(target, found.pop("base_url"), **found)
         for now in (NOW - timedelta(days=1), NOW):
             small.set_now(now)
             raw.now = now
             assert raw.run().outcome == "ok"
-        done = [each for each in small.state.people.events(NOW) if each.name in found["event_names"]]
+        done = [each for each in small.state.people.events(NOW) if each.name in CLEVERTAP_EVENTS]
         persons = {each.user_id for each in small.state.people.persons(NOW)}
     late = [each for each in done if each.at < NOW - timedelta(days=1) <= each.uploaded_at]
     assert late
