@@ -1,4 +1,4 @@
-"""`python -m simulators`: serve both platforms until interrupted."""
+"""`python -m simulators`: serve the platforms until interrupted."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def main() -> None:
                 part = asked.port_file.with_suffix(".part")
                 part.write_text(str(sim.port))
                 part.replace(asked.port_file)
-            print(f"Meta {sim.facebook_url}  Google Ads {sim.google_url}", flush=True)
+            where = f"Meta {sim.facebook_url}  Google Ads {sim.google_url}"
+            where += "" if sim.state.people is None else f"  CleverTap {sim.clevertap_url}"
+            print(where, flush=True)
             sim.wait()
     except KeyboardInterrupt:
         pass

@@ -24,7 +24,7 @@ FAULTS: Mapping[str, str] = {
     "truncated_body": "send the first part of a JSON body as if it were whole; `share` (0.5)",
     "html_body": "answer HTML in place of JSON; `status` (200)",
     "expired_token": "the access token is dead (Meta 190/463; Google 401, where a refresh helps)",
-    "duplicate_page": "serve a page twice (Meta: `next` leads to the page itself); once, or `count` times",
+    "duplicate_page": "serve a page twice (`next` leads to the page itself); once, or `count` times",
     "stuck_report": "a Meta report run stays at 'Job Running', 100 %; `polls` (for good)",
     "failed_report": "a Meta report run ends badly; `kind`: failed, skipped, expired, unknown_yet",
     "mid_stream_error": "fail after good data; `after` rows or pages (1)",
@@ -34,6 +34,9 @@ FAULTS: Mapping[str, str] = {
     "new_field": "add `field` (new_metric) with `value` to every row, asked for or not",
     "vanished_field": "leave `field` out of every row, also where it was asked for",
     "changed_type": "send `field` as `value`, or as a one-element list of what it was",
+    "not_ready": "CleverTap's export is still in progress; `status` (200) or 202",
+    "expired_cursor": "CleverTap knows a cursor no more",
+    "api_changed": "CleverTap renames a field, nests one, adds one, changes a type, and moves paging",
     "slow": "answer after `seconds` (1)",
     "too_large": "refuse answers of more than `rows` rows (0); Meta: `code` 100 (sub 1487534) or 1",
 }

@@ -1,11 +1,13 @@
-"""Both platforms in one process, out of one business: `with Simulator(...) as sim`, `python -m simulators`.
+"""All platforms in one process, out of one business: `with Simulator(...) as sim`, `python -m simulators`.
 
-Paths: Meta below `/graph`, Google Ads below `/googleads`, its tokens at `/oauth2/token`, and below `/_sim`
-what only tests and the demo use: the clock, the faults, the ledger, and the log of requests.
+Paths: Meta below `/graph`, Google Ads below `/googleads`, its tokens at `/oauth2/token`, CleverTap below
+`/clevertap`, and below `/_sim` what only tests and the demo use: the clock, the faults, the ledger, and the
+log of requests.
 """
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -24,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulators import facebook, google
+from simulators import clevertap, facebook, google
 from simulators.ads_csv import routes as ads_csv_routes
 from simulators.business import Business, Platform
 from simulators.faults import Faults
@@ -33,6 +35,8 @@ from simulators.replay import routes as replay_routes
 
 SECRETS = ("access_token", "appsecret_proof", "client_secret", "refresh_token", "input_token")
 """Query parameters that the request log leaves out."""
+CLEVERTAP_EVENTS = ["App Launched", "UTM Visited", "Product Viewed", "Signed Up", "Charged"]
+"""What the settings for this server name; the people's "Notification Sent" is refused for export."""
 
 
 @dataclass
@@ -48,6 +52,9 @@ class State:
     google_client_id: str = "sim-client"
     google_client_secret: str = "sim-client-secret"  # noqa: S105
     google_refresh_token: str = "sim-refresh-token"  # noqa: S105
+    clevertap_account_id: str = "SIM-R78-K45Z"
+    clevertap_passcode: str = "SIM-WZR-RKUL"
+    clevertap_timezone: str = "Europe/Berlin"
     requests: list[dict[str, Any]] = field(default_factory=list)
     people: People | None = field(init=False)
     """Whom the ads bring; None where recordings stand in for the business."""
@@ -62,7 +69,7 @@ class State:
 
 
 class Simulator:
-    """Both platforms on a free port of the loopback interface, as a context manager.
+    """All platforms on a free port of the loopback interface, as a context manager.
 
     `now` is the simulated instant (aware; it stands still until `set_now`). `days` reach back from it: the
     first day with figures is `now - days + 1` unless `first_day` is given. `replay` serves a folder of
@@ -160,7 +167,7 @@ class Simulator:
 
     @property
     def business(self) -> Business:
-        """The business behind both platforms."""
+        """The business behind them all."""
         return self.state.business
 
     @property
@@ -182,6 +189,11 @@ class Simulator:
     def google_url(self) -> str:
         """Base URL in the place of https://googleads.googleapis.com."""
         return f"{self.state.base_url}/googleads"
+
+    @property
+    def clevertap_url(self) -> str:
+        """Base URL in the place of https://eu1.api.clevertap.com."""
+        return f"{self.state.base_url}/clevertap"
 
     @property
     def token_url(self) -> str:
@@ -219,8 +231,20 @@ def settings_env(state: State, manager_id: str) -> dict[str, str]:
         "REFRESH_TOKEN": state.google_refresh_token,
         "LOGIN_CUSTOMER_ID": manager_id,
     }
-    return {f"SOURCES__FACEBOOK_ADS__{name}": value for name, value in facebook.items()} | {
-        f"SOURCES__GOOGLE_ADS__{name}": value for name, value in google.items()
+    clevertap = {
+        "BASE_URL": f"{state.base_url}/clevertap",
+        "ACCOUNT_ID": state.clevertap_account_id,
+        "PASSCODE": state.clevertap_passcode,
+        "TIMEZONE": state.clevertap_timezone,
+        "EVENT_NAMES": json.dumps(CLEVERTAP_EVENTS),
+    }
+    sources = {"FACEBOOK_ADS": facebook, "GOOGLE_ADS": google}
+    if state.people is not None:
+        sources["CLEVERTAP"] = clevertap
+    return {
+        f"SOURCES__{source}__{name}": value
+        for source, settings in sources.items()
+        for name, value in settings.items()
     }
 
 
@@ -276,6 +300,8 @@ def _routes(
         return replay_routes(Path(replay), state)
     else:
         routes += facebook.routes(state)
+    if state.people is not None:
+        routes += clevertap.routes(state)
     return routes + google.routes(state)
 
 

@@ -97,6 +97,8 @@ class Window:
 
 
 Reader = Callable[[Any, Account, Window | None], Documents]
+STATED = ("_day",)
+"""``Resource.day`` of a report whose records carry no date; its reader says it with ``stream.OfDay``."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +114,13 @@ class Resource:
             any other list or object lands as its JSON text.
         day: path of the day field, ``("date_start",)`` or ``("segments", "date")``; makes this a report,
             one set for each day. Empty: entities, one set for each reading. A path of two needs
-            its first part in ``opens``.
+            its first part in ``opens``. ``STATED``: the reader says it.
         totals: raw columns summed exactly into each set's receipt (a missing value counts as zero).
         control: name of the report whose totals this account-day report must equal.
         columns: raw columns that always exist, whether a value was ever seen or not (every column staging
             reads). Others appear with their first value.
         per_account: False for the list of accounts itself: read once a run, with ``Loader.root``.
-        account: id of the only account that has it; None: all have it.
+        account: id of the only account that has it, or ids of those that have it; None: all have it.
         key: raw column of what the source knows a record by for ever, such as a message id. ``read`` then
             gives ``stream.Keyed`` records. Each lands once, however often it comes, and every set counts.
         judge: what ``read`` would give today of a record that it once rejected; lets ``dlt pipeline NAME
@@ -134,9 +136,15 @@ class Resource:
     control: str | None = None
     columns: tuple[str, ...] = ()
     per_account: bool = True
-    account: str | None = None
+    account: str | tuple[str, ...] | None = None
     key: str = ""
     judge: Callable[[bytes], Keyed | Rejected] | None = None
+
+    def is_of(self, account: str) -> bool:
+        """Whether an account has it."""
+        return self.account is None or account in (
+            (self.account,) if isinstance(self.account, str) else self.account
+        )
 
 
 @configspec
@@ -197,4 +205,4 @@ class Loader:
 
     def reports_of(self, account: str) -> list[str]:
         """The names of the reports that an account has."""
-        return [r.name for r in self.resources if r.day and r.account in (None, account)]
+        return [r.name for r in self.resources if r.day and r.is_of(account)]

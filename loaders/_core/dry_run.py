@@ -40,7 +40,7 @@ def describe(
         yield f"  {note}"
     for chunk in chunks:
         for name, window in chunk.windows.items():
-            entities = [r.name for r in loader.resources if not r.day and r.account in (None, name)]
+            entities = [r.name for r in loader.resources if not r.day and r.is_of(name)]
             parts = [", ".join(entities)] if chunk.current and entities else []
             if reports := loader.reports_of(name):
                 parts.insert(0, f"{', '.join(reports)} of {window.since} to {window.until}")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar
-from urllib.parse import urlencode
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlencode
 
 import msgspec
 import xxhash
@@ -49,7 +50,7 @@ class Api:
     clock: Clock = field(default_factory=Clock)
 
     @classmethod
-    def of(cls, settings: Any, classify: Classify, **options: Any) -> Api:
+    def of(cls, settings: Any, classify: Classify, **options: Any) -> Self:
         """The api of a source: address, version and deadline from its settings, the rest as for ``Http``."""
         base = f"{settings.base_url.rstrip('/')}/{settings.api_version}"
         return cls(settings, Http(base, classify, deadline_seconds=settings.deadline_seconds, **options))
@@ -334,3 +335,97 @@ class Jobs:
                 raise GaveUp(f"report job {job} is not done at the deadline ({last[0]}, {last[1]})")
             http.sleep(pause)
             pause = min(pause * 1.5, 30.0)
+
+
+_IN_A_QUERY = (
+    "%+/=:@!$'()*,;?"  # legal in a query's value and left as they are; letters and digits always are
+)
+_CURSOR_LIKE = re.compile("cursor|next|page|paging|continu|offset", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Export:
+    """Lists that are ordered by POST, and then read by GET along cursors that each answer gives.
+
+    A cursor goes into the next address as it came: some vendors give them percent-encoded already. Where no
+    cursor is told the list ends, so an answer that seems to tell it, or its records, in a place that nobody
+    knows is an error: else a changed API would look like a short list.
+
+    Attributes:
+        records: member of a page with its records; may be left out if there are none.
+        cursors: where the order's answer and the pages tell the next cursor; an empty one is none.
+        classify: judges pages; ``Lost`` if a cursor has died. Then the list is ordered anew.
+        orders: how often a list is ordered.
+    """
+
+    records: str
+    cursors: tuple[Path, ...]
+    classify: Classify
+    orders: int = 3
+
+    def pages(self, http: Http, path: str, query: Query, order: Any) -> Documents:
+        """The pages of the list that ``order``, as JSON, asks for; what came of a lost one comes ``AGAIN``.
+
+        Raises:
+            BadBody: a cursor came twice.
+            Lost: each time a cursor had died.
+            VendorError: the answers have another form.
+            AdstarError: as the client raises.
+        """
+
+        def ask(address: str) -> Reply:
+            if address == path:
+                return http.ask("POST", path, params=query, json=order)
+            return http.ask("GET", address, classify=self.classify)
+
+        for ordered in range(1, self.orders + 1):
+            try:
+                yield from chain(ask, partial(self._look, path), path, readings=1)
+                return
+            except Lost as error:
+                if ordered == self.orders:
+                    raise
+                logger.warning("%s; the list is ordered anew", error)
+                yield Mark.AGAIN
+
+    def _look(self, path: str, page: Reply, asked: str, number: int) -> Leaf:
+        told = (_inside(page.members, each) for each in self.cursors)
+        found = (msgspec.json.decode(each, type=str | None) for each in told if each is not None)
+        cursor = next(filter(None, found), None)
+        if asked == path and not cursor:
+            raise VendorError("the answer to the order names no cursor", where=path)
+        if asked != path:
+            self._doubt(page, cursor, path)
+        # Two pages may hold the same: where records have no id, two that are equal are two.
+        following = f"{path}?cursor={quote(cursor, safe=_IN_A_QUERY)}" if cursor else None
+        return Leaf([page.body] if asked != path else [], None, following)
+
+    def _doubt(self, page: Reply, cursor: str | None, where: str) -> None:
+        """Refuse a page whose form has changed in a way that would lose records unnoticed."""
+        known = (*self.cursors, (self.records,))
+        strange = {
+            name: raw for name, raw in _members(page.members) if name not in known and raw not in _NOTHING
+        }
+        lists = [name for name, raw in strange.items() if raw[:1] == b"["]
+        links = [name for name in strange if _CURSOR_LIKE.search(name[-1])]
+        if lists and self.records not in page.members:
+            raise VendorError(f"the page has no {self.records}, but {_named(lists)}", where=where)
+        if links and not cursor:
+            raise VendorError(f"the page has no cursor that we know, but {_named(links)}", where=where)
+
+
+_NOTHING = (b"null", b'""', b"false", b"[]")
+
+
+def _members(members: Mapping[str, msgspec.Raw]) -> Iterator[tuple[Path, bytes]]:
+    """The members of an object, those of objects in it instead of them."""
+    for name, raw in members.items():
+        if bytes(raw)[:1] == b"{":
+            inner = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+            yield from (((name, each), bytes(part)) for each, part in inner.items())
+        else:
+            yield (name,), bytes(raw)
+
+
+def _named(paths: list[Path]) -> str:
+    return ", ".join(".".join(path) for path in paths)

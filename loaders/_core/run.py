@@ -24,7 +24,7 @@ from loaders._core.ops import RESUMED_DAYS, Books, ResourceRecord, Run
 from loaders._core.quarantine import QUARANTINE, Intake
 from loaders._core.redact import redact
 from loaders._core.sets import Day, Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, plain
-from loaders._core.stream import Keyed, Mark, Rejected, Version
+from loaders._core.stream import Keyed, Mark, OfDay, Rejected, Version
 from loaders._core.warehouse import Target
 from loaders._core.windows import Chunk, backfill_window, floor_day, live_window, plan_backfill, plan_live
 
@@ -370,7 +370,7 @@ class SourceRun:
                 yield self.loader.root(api), None, shared
         resources = [r for r in self.loader.resources if r.per_account and (chunk.current or r.day)]
         for name, window in chunk.windows.items():
-            having = [r for r in resources if r.account in (None, name)]
+            having = [r for r in resources if r.is_of(name)]
             if name not in self._failed and having:
                 yield accounts[name], window, having
 
@@ -482,6 +482,8 @@ class _Reader:
                 intake.take(document)
             elif isinstance(document, Version):
                 spool.versions.update(dict.fromkeys(document.days, document))
+            elif isinstance(document, OfDay):
+                spool.day = document.day
             else:
                 spool.add(document)
             rows += spool.rows

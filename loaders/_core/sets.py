@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from loaders._core.declare import Account, Resource, Window
+from loaders._core.declare import STATED, Account, Resource, Window
 from loaders._core.errors import BadBody
 from loaders._core.naming import ColumnNames
 from loaders._core.records import Page, RecordReader
@@ -128,6 +128,9 @@ class ResourceSpool:
     Args:
         folder: where its files are written.
         numbers: gives each file a number that no other file of the run_seq has; row numbers are made of it.
+
+    Attributes:
+        day: of which day the documents added next are, where only the reader can tell.
     """
 
     def __init__(
@@ -151,6 +154,7 @@ class ResourceSpool:
         self.versions: dict[Day, Version] = {}
         self.known = 0  # records that came again
         self.aside: ResourceSpool | None = None  # its records in quarantine
+        self.day: Day = None
         self._numbers = numbers
         self._window = window
         self._names = names
@@ -210,6 +214,8 @@ class ResourceSpool:
 
     def _table(self, page: Page) -> pa.Table:
         columns = {self._names.name(path): column for path, column in page.columns.items()}
+        if self.resource.day == STATED:  # No path in a record has this name: it is a system column.
+            columns[STATED[0]] = pa.repeat(pa.scalar(self.day, pa.date32()), page.rows)
         if not columns:  # Records without fields are rows all the same.
             return pa.table({"_": pa.nulls(page.rows)})
         return pa.table(columns)
@@ -224,7 +230,7 @@ class ResourceSpool:
         present = set(table.column_names)
         order = list(self._names.order)
         columns = [_one(table[name]) if name in present else empty for name in order]
-        days = self._days(columns, order, table.num_rows)
+        days = self._days(table, columns, order)
         self._sum(columns, order, days)
 
         system = [
@@ -255,11 +261,14 @@ class ResourceSpool:
         self._pending_rows = remaining
         return taken
 
-    def _days(self, columns: list[pa.Array], order: list[str], rows: int) -> pa.Array:
+    def _days(self, table: pa.Table, columns: list[pa.Array], order: list[str]) -> pa.Array:
         if not self.resource.day:
-            return pa.nulls(rows, pa.date32())
-        name = self._names.name(self.resource.day)
-        texts = columns[order.index(name)] if name in order else pa.nulls(rows, pa.string())
+            return pa.nulls(table.num_rows, pa.date32())
+        if self.resource.day == STATED:
+            name, texts = STATED[0], _one(table[STATED[0]])
+        else:
+            name = self._names.name(self.resource.day)
+            texts = columns[order.index(name)] if name in order else pa.nulls(table.num_rows, pa.string())
         coded = texts.dictionary_encode()
         where = f"{self.resource.name} of account {self.account.id}"
         if coded.null_count:

@@ -76,7 +76,14 @@ class Rejected:
     record: bytes
 
 
-Documents = Iterator[bytes | Mark | Version | Keyed | Rejected]
+@dataclass(frozen=True)
+class OfDay:
+    """What a reader says before documents whose records carry no date: of which day they are."""
+
+    day: date
+
+
+Documents = Iterator[bytes | Mark | Version | Keyed | Rejected | OfDay]
 
 
 def whole(documents: Documents) -> list[bytes]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 
-from loaders._core.declare import Resource
-from loaders._core.stream import Mark
-from tests.loaders.vendor import DAYS, LOADER, Vendor, with_resource
+from loaders._core.declare import STATED, Account, Loader, Resource, Window
+from loaders._core.stream import Documents, Mark, OfDay
+from tests.loaders.vendor import DAYS, LOADER, Api, Vendor, with_resource
 
 TODAY, YESTERDAY, BEFORE = "2026-03-10", "2026-03-09", "2026-03-08"
 
@@ -223,3 +224,58 @@ def test_what_comes_again_after_a_broken_reading_is_landed_once(vendor: Vendor, 
     assert [name for name, _ in vendor.current("entities", "id, spend")] == ids
     assert vendor.query("select count(*) from raw_vendor.entities") == [(6,)]
     assert record.rows_read == 6
+
+
+def stated(*documents: bytes | Mark | OfDay, loader_of: str | tuple[str, ...] | None = None) -> Loader:
+    """The loader with a report whose records carry no date."""
+
+    def read(api: Api, account: Account, window: Window | None) -> Documents:
+        yield from documents
+
+    report = Resource("events", read, ("data",), day=STATED, columns=("id",), account=loader_of)
+    return replace(LOADER, resources=(*LOADER.resources, report))
+
+
+TODAY_OF, YESTERDAY_OF = OfDay(date(2026, 3, 10)), OfDay(date(2026, 3, 9))
+
+
+def test_records_without_a_date_are_of_the_day_that_the_reader_says(vendor: Vendor) -> None:
+    one, two = b'{"data":[{"id":"1","_day":"2020-01-01"}]}', b'{"data":[{"id":"2"},{"id":"3"}]}'
+    assert vendor.run(stated(YESTERDAY_OF, one, Mark.WHOLE, TODAY_OF, two, two)).outcome == "ok"
+    landed = vendor.current("events", "_day::text, id")
+    assert landed == [(YESTERDAY, "1"), *[(TODAY, "2")] * 2, *[(TODAY, "3")] * 2]
+    counts = [(day, count) for day, count, *_ in receipts(vendor, "events")]
+    assert counts == [(BEFORE, 0), (YESTERDAY, 1), (TODAY, 4)]
+
+
+def test_a_day_that_is_read_again_keeps_what_was_whole_before_it(vendor: Vendor) -> None:
+    one, two, three = (b'{"data":[{"id":"%d"}]}' % number for number in (1, 2, 3))
+    vendor.run(stated(YESTERDAY_OF, one, Mark.WHOLE, TODAY_OF, two, Mark.AGAIN, three, Mark.WHOLE))
+    assert vendor.current("events", "_day::text, id") == [(YESTERDAY, "1"), (TODAY, "3")]
+
+
+def test_a_changed_day_lands_alone_also_where_the_reader_says_it(vendor: Vendor) -> None:
+    one, two = b'{"data":[{"id":"1"}]}', b'{"data":[{"id":"2"}]}'
+    vendor.run(stated(YESTERDAY_OF, one, TODAY_OF, one))
+    vendor.run(stated(YESTERDAY_OF, one, TODAY_OF, two))
+    assert vendor.current("events", "_day::text, id, _run_seq") == [(YESTERDAY, "1", 1), (TODAY, "2", 2)]
+    assert vendor.query("select count(*) from raw_vendor.events") == [(3,)]
+
+
+def test_records_of_a_day_that_nobody_said_or_asked_for_do_not_land(vendor: Vendor) -> None:
+    result = vendor.run(stated(b'{"data":[{"id":"1"}]}'))
+    assert "a row has no _day" in (result.message or "")
+    result = vendor.run(stated(OfDay(date(2020, 1, 1)), b'{"data":[{"id":"1"}]}'))
+    assert "a row is of 2020-01-01, asked for were" in (result.message or "")
+    assert vendor.query("select count(*) from raw_vendor.covered where resource = 'events'") == [(0,)]
+
+
+def test_a_resource_of_some_accounts_is_read_for_those(vendor: Vendor) -> None:
+    vendor.data["accounts"] = [{"id": "1"}, {"id": "2"}, {"id": "3"}]
+    loader = stated(TODAY_OF, b'{"data":[{"id":"1"}]}', loader_of=("1", "3"))
+    assert vendor.run(loader).outcome == "ok"
+    assert vendor.current("events", "_account, id") == [("1", "1"), ("3", "1")]
+    assert [loader.reports_of(each) for each in "12"] == [
+        ["days", "controls", "events"],
+        ["days", "controls"],
+    ]

@@ -19,6 +19,7 @@ class Ask:
     query: dict[str, str]
     headers: dict[str, str]
     body: str
+    target: str = ""  # as it stood in the request's first line
 
     @property
     def form(self) -> dict[str, str]:
@@ -67,6 +68,7 @@ def vendor(answer: Callable[[Ask], Any]) -> Iterator[Vendor]:
                 {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()},
                 {name.lower(): value for name, value in self.headers.items()},
                 self.rfile.read(length).decode(),
+                self.path,
             )
             with lock:
                 served.asked.append(ask)

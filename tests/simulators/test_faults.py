@@ -293,4 +293,4 @@ def test_damage_meets_the_pages_of_a_report_run(sim: Simulator, account: Account
 
 def test_every_fault_is_described() -> None:
     assert all(FAULTS.values())
-    assert len(FAULTS) == 17
+    assert len(FAULTS) == 20
