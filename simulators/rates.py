@@ -39,7 +39,7 @@ DECLARED: dict[str, Any] = {
 """Settings of the feed, but for its address, as docs/runbooks/exchange-rates.md asks for them."""
 
 _LONGEST_STEP, _PULL = 4_000, 995  # millionths a day; thousandths of yesterday's distance that are kept
-_MARGIN = timedelta(days=7)  # rates before the first figures, for a first day whose own rate is not out yet
+_MARGIN = timedelta(days=7)  # for a first day with figures whose own rate is not out yet
 
 
 def rate(seed: int, currency: str, day: date) -> Decimal:
@@ -93,11 +93,17 @@ def routes(state: State) -> list[Route]:
 
 
 def settings_env(state: State) -> dict[str, str]:
-    """The settings that make the http_json loader read the feed."""
-    feed = DECLARED | {"url": f"{state.base_url}/rates/{BASE}"}
+    """The settings that make the http_json loader read the feed, from a week before the first figures."""
+    first = state.business.first_day - _MARGIN
+    return settings(state.base_url) | {"SOURCES__HTTP_JSON__START_DATE": first.isoformat()}
+
+
+def settings(base_url: str) -> dict[str, str]:
+    """The declaration of the feed of a server, as environment variables."""
+    feed = DECLARED | {"url": f"{base_url}/rates/{BASE}"}
     return {
         f"SOURCES__HTTP_JSON__FEEDS__{FEED.upper()}__{name.upper()}": (
             value if isinstance(value, str) else json.dumps(value)
         )
         for name, value in feed.items()
-    } | {"SOURCES__HTTP_JSON__START_DATE": (state.business.first_day - _MARGIN).isoformat()}
+    }

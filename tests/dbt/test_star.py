@@ -314,12 +314,12 @@ def test_damage_turns_the_build_red_and_is_named(built: Star, restated: Dump) ->
         assert test in red
         assert built.places(test) >= places, test
     lacking = built.offenders("assert_every_amount_has_a_rate")
-    assert {(row["fact_name"], row["currency_code"], str(row["first_day"])) for row in lacking} == {
+    assert {(row["fact"], row["currency_code"], str(row["first_day"])) for row in lacking} == {
         ("fact_ad_performance", "INR", "2026-03-01"),
         ("fact_ad_conversion", "INR", "2026-03-01"),
     }
     assert all("declare the feed exchange_rates" in row["advice"] for row in lacking)
-    waiting = [row["row_count"] for row in lacking if row["fact_name"] == "fact_ad_performance"]
+    waiting = [row["row_count"] for row in lacking if row["fact"] == "fact_ad_performance"]
     in_rupees = "from marts.fact_ad_performance where currency_code = 'INR'"
     assert built.landing.query(f"select count(*), count(spend_reporting) {in_rupees}") == [(*waiting, 0)]
     warned = {name for name, status in statuses.items() if status == "warn"}

@@ -4,7 +4,7 @@
 {{ blocks_nothing() }}
 with unconverted as (
     select
-        'fact_ad_performance' as fact_name,
+        'fact_ad_performance' as fact,
         account_key,
         date_day,
         currency_code
@@ -14,7 +14,7 @@ with unconverted as (
         and {{ in_unverified_days('date_day', 'fact_ad_performance') }}
     union all
     select
-        'fact_ad_conversion' as fact_name,
+        'fact_ad_conversion' as fact,
         account_key,
         date_day,
         currency_code
@@ -35,7 +35,7 @@ quoted as (
 )
 
 select
-    unconverted.fact_name,
+    unconverted.fact,
     unconverted.currency_code,
     '{{ var("reporting_currency") }}' as reporting_currency_code,
     min(unconverted.date_day) as first_day,

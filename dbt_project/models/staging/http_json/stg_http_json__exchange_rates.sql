@@ -1,4 +1,5 @@
-with source as ({{ landed_rows('http_json', 'exchange_rates', ['base', 'currency', 'rate']) }}
+{%- set fields = var('exchange_rate_fields') -%}
+with source as ({{ landed_rows('http_json', 'exchange_rates', [fields.base, fields.currency, fields.rate]) }}
 ),
 
 renamed as (
@@ -13,11 +14,11 @@ renamed as (
         is_current,
 
         -- text
-        upper(trim(base)) as base_currency_code,
-        upper(trim(currency)) as quoted_currency_code,
+        upper(trim({{ fields.base }})) as base_currency_code,
+        upper(trim({{ fields.currency }})) as quoted_currency_code,
 
         -- numbers
-        {{ to_number('rate', type_rate()) }} as rate
+        {{ to_number(fields.rate, type_rate()) }} as rate
     from source
     where is_current
 )
