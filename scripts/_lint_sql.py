@@ -21,6 +21,7 @@ from loaders._core import configure, places
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.ops import Books
 from loaders._core.warehouse import ensure_started
+from simulators import rates
 
 BIN = Path(sysconfig.get_path("scripts"))
 LINT = places.state() / "lint"
@@ -66,6 +67,7 @@ def lint() -> int:
         "DBT_TARGET_PATH": str(LINT / "target"),
         "DBT_LOG_PATH": str(LINT / "logs"),
     }
+    os.environ |= rates.settings("http://rates.example")
     warehouse = EmbeddedWarehouse()
     warehouse.stop()  # one that a killed lint has left
     target = ensure_started()
@@ -74,7 +76,8 @@ def lint() -> int:
         for loader in configure.available().values():
             books = Books(target, loader.name)
             books.prepare()
-            for resource in loader.resources:
+            declared = loader.made_for(configure.settings_of(loader)) if loader.resources_of else loader
+            for resource in declared.resources:
                 books.ensure_table(resource.name, resource.columns)
         # Any run makes the tables that dbt keeps for itself, which some tests ask while they are rendered.
         if code := run(str(BIN / "dbt"), "--quiet", "run", "--select", "dim_date"):

@@ -1,8 +1,8 @@
 """All platforms in one process, out of one business: `with Simulator(...) as sim`, `python -m simulators`.
 
 Paths: Meta below `/graph`, Google Ads below `/googleads`, its tokens at `/oauth2/token`, CleverTap below
-`/clevertap`, and below `/_sim` what only tests and the demo use: the clock, the faults, the ledger, and the
-log of requests.
+`/clevertap`, exchange rates below `/rates`, and below `/_sim` what only tests and the demo use: the clock, the
+faults, the ledger, and the log of requests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulators import clevertap, facebook, google
+from simulators import clevertap, facebook, google, rates
 from simulators.ads_csv import routes as ads_csv_routes
 from simulators.business import Business, Platform
 from simulators.faults import Faults
@@ -245,7 +245,7 @@ def settings_env(state: State, manager_id: str) -> dict[str, str]:
         f"SOURCES__{source}__{name}": value
         for source, settings in sources.items()
         for name, value in settings.items()
-    }
+    } | rates.settings_env(state)
 
 
 # ---- the application
@@ -302,7 +302,7 @@ def _routes(
         routes += facebook.routes(state)
     if state.people is not None:
         routes += clevertap.routes(state)
-    return routes + google.routes(state)
+    return routes + google.routes(state) + rates.routes(state)
 
 
 def _set_clock(state: State, now: datetime) -> None:

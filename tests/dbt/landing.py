@@ -14,11 +14,21 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
+from loaders._core.feed import Feed
 from loaders.facebook_ads import LOADER as FACEBOOK
 from loaders.google_ads import LOADER as GOOGLE
+from loaders.http_json import LOADER as FEEDS
+from loaders.http_json import HttpJsonSettings
+from simulators import rates
 
 Row = Mapping[str, Any]
-LOADERS = {loader.name: loader for loader in (FACEBOOK, GOOGLE)}
+RATES = msgspec.convert(rates.DECLARED | {"url": "http://rates.example/"}, Feed)
+LOADERS = {
+    loader.name: loader
+    for loader in (FACEBOOK, GOOGLE, FEEDS.made_for(HttpJsonSettings(feeds={rates.FEED: RATES})))
+}
 SYSTEM = "_run_seq bigint, _row_no bigint, _account text, _day date, _dlt_load_id text"
 COVERED = (
     "resource text, account text, day date, run_seq bigint, data_run_seq bigint, read_at timestamptz,"

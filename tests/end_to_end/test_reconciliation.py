@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from loaders._core.embedded import EmbeddedWarehouse
+from simulators.rates import rate
 from tests.end_to_end.chain import MORNING, Chain, chain, told
 
 SEEDS = (7, 11, 42)
@@ -77,6 +79,21 @@ def assert_rebuild_is_identical(lived: Chain) -> None:
 
 def test_every_account_day_agrees_with_the_platform_and_with_the_ledger(base: Chain) -> None:
     assert_agreement(base)
+
+
+def test_every_amount_is_converted_with_the_rate_that_the_feed_told(base: Chain) -> None:
+    """Today's is not out yet: yesterday's stands in."""
+    seed, newest = base.simulator.business.seed, base.simulator.now.date() - timedelta(days=1)
+    converted = 0
+    for fact, money in ("fact_ad_performance", "spend"), ("fact_ad_conversion", "conversion_value"):
+        for currency, day, amount, reported in base.rows(
+            f"select currency_code, date_day, {money}, {money}_reporting from marts.{fact}"
+            f" where {money} is not null"
+        ):
+            worth = (1 / rate(seed, currency, min(day, newest))).quantize(Decimal(10) ** -15)
+            assert reported == round(amount * worth, 9), (fact, currency, day)
+            converted += currency != "EUR" and amount != 0
+    assert converted > 1000
 
 
 def test_nothing_is_found_wrong_with_plain_days(base: Chain) -> None:
