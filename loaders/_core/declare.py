@@ -32,6 +32,7 @@ from zoneinfo import ZoneInfo
 from dlt.common.configuration import configspec
 from dlt.common.configuration.specs import BaseConfiguration
 
+from loaders._core.privacy import Personal
 from loaders._core.stream import Documents
 
 
@@ -119,6 +120,8 @@ class Resource:
             reads). Others appear with their first value.
         per_account: False for the list of accounts itself: read once a run, with ``Loader.root``.
         account: id of the only account that has it; None: all have it.
+        personal: raw columns with personal data, and the class of each; the core lands a pseudonym beside
+            every one, and ciphertext in its place if sealing is on (docs/privacy.md).
     """
 
     name: str
@@ -131,6 +134,7 @@ class Resource:
     columns: tuple[str, ...] = ()
     per_account: bool = True
     account: str | None = None
+    personal: Mapping[str, Personal] = field(default_factory=dict)
 
 
 @configspec

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
+from loaders._core.privacy import SUFFIX
+
 MAX_LENGTH = 63
 SYSTEM_COLUMNS = ("_run_seq", "_row_no", "_account", "_day", "_dlt_load_id")
 _RESERVED = frozenset(SYSTEM_COLUMNS) | {"_dlt_id", "_dlt_parent_id", "_dlt_list_idx", "_dlt_root_id"}
@@ -38,7 +40,7 @@ class ColumnNames:
         key = path_text(path)
         if key not in self.paths:
             name = _snake_case(path)
-            if name in self._taken or name in _RESERVED:
+            if name in self._taken or name in _RESERVED or name.endswith(SUFFIX):
                 name = _suffixed(name, key)
             self.paths[key] = name
             self._taken.add(name)

@@ -21,6 +21,8 @@ from loaders._core.landing import Harvest, Landing
 from loaders._core.lease import Lease, LeaseLost
 from loaders._core.naming import ColumnNames
 from loaders._core.ops import RESUMED_DAYS, Books, ResourceRecord, Run
+from loaders._core.privacy import Protection, pseudonym_columns
+from loaders._core.privacy_books import protection_of
 from loaders._core.redact import redact
 from loaders._core.sets import Day, Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, plain
 from loaders._core.stream import Mark, Version
@@ -102,6 +104,7 @@ class SourceRun:
         self._target = target
         self._progress = progress or Silent()
         self.notes: list[str] = []
+        self.protection = Protection()
         self._failed: dict[str, str] = {}
         self._skipped_days = 0
         self._file_numbers = itertools.count()
@@ -199,6 +202,8 @@ class SourceRun:
             self.books.close_dead_runs()
             run = self._begin()
             try:
+                personal = {resource.name: resource.personal for resource in self.loader.resources}
+                self.protection = protection_of(self._target, self.loader.name, personal)
                 with self.loader.connect(self.settings, self.clock) as api:
                     self._read_and_land(api, lease, run)
                 self._conclude()
@@ -370,7 +375,8 @@ class SourceRun:
         names = {}
         for resource in self.loader.resources:
             columns, paths = self.books.column_names(resource.name)
-            declared = dict.fromkeys([*resource.columns, *resource.totals])
+            personal = [*resource.personal, *pseudonym_columns(resource.personal).values()]
+            declared = dict.fromkeys([*resource.columns, *resource.totals, *personal])
             names[resource.name] = ColumnNames([*columns, *declared], paths)
         return names
 
@@ -438,6 +444,7 @@ class _Reader:
             run_seq=self._lease.run_seq,
             load_id=self._load_id,
             numbers=self._run._file_numbers,
+            protection=self._run.protection,
         )
         spools.append(spool)
         looked_at = 0
