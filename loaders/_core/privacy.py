@@ -46,8 +46,12 @@ class Personal(StrEnum):
     """Free text or JSON that may hold any of them: has no pseudonym, and is sealed whole."""
 
 
-LINKING = frozenset({Personal.EMAIL, Personal.PHONE, Personal.USER_ID, Personal.DEVICE_ID})
-"""The classes by which rows are found to be one person's; names and addresses are shared by many."""
+IDENTITY = frozenset({Personal.EMAIL, Personal.PHONE, Personal.USER_ID})
+"""The classes that name a person: rows with one of these in common are one person's."""
+
+LINKING = IDENTITY | {Personal.DEVICE_ID}
+"""With devices, which link only rows that name nobody: two people may share one. Names and network addresses
+are shared by many, and link nothing."""
 
 
 def pseudonym_column(column: str) -> str:
@@ -198,9 +202,10 @@ class Protection:
     Args:
         ring: None if nothing is personal; columns then pass as they are.
         sealing: put ciphertext in place of the values.
-        tombstones: pseudonyms of erased persons. A row with one of them in a linking column lands without
-            its personal values, and of its pseudonyms with the linking ones only, so that rows that were
-            counted still count.
+        tombstones: pseudonyms of erased persons. A row that is one's (it has one of them in a column that
+            names a person; or as its device, or in its free text, and names nobody) lands without its
+            personal values, and of its pseudonyms with the linking ones only, so that rows that were
+            counted still count. A free text that names one is left out of anybody's row.
     """
 
     def __init__(
@@ -246,8 +251,10 @@ class Protection:
         if self.sealing:
             for name, kind in present.items():
                 landed[name] = _each(columns[name], partial(key.seal, kind))
-        erased = self._erased_rows(present, columns, pseudonyms)
-        if erased:
+        for name, kind in present.items():
+            if kind is Personal.DOCUMENT and (telling := set(_where(columns[name], self.mentions_erased))):
+                landed[name] = _without(landed[name], telling)
+        if erased := self._erased_rows(present, columns, pseudonyms):
             for name in present:
                 landed[name] = _without(landed[name], erased)
             pseudonyms |= {
@@ -269,7 +276,7 @@ class Protection:
         for value in values:
             pseudonym = None if kind is Personal.DOCUMENT else self.pseudonym(kind, value)
             if kind is Personal.DOCUMENT:
-                erased = bool(self._tombstones) and self.mentions_erased(value)
+                erased = self.mentions_erased(value)
             else:
                 erased = kind in LINKING and pseudonym in self._tombstones
             yield pseudonym, self._ring.current.seal(kind, value) if self.sealing else value, erased
@@ -282,17 +289,22 @@ class Protection:
     ) -> set[int]:
         if not self._tombstones:
             return set()
-        rows: set[int] = set()
+        erased: set[int] = set()
+        hinted: set[int] = set()
+        named: set[int] = set()
         for name, kind in present.items():
-            if kind in LINKING:
-                rows.update(_where(pseudonyms[name], self._tombstones.__contains__))
+            if kind in IDENTITY:
+                erased.update(_where(pseudonyms[name], self._tombstones.__contains__))
+                named.update(_where(pseudonyms[name], bool))
+            elif kind is Personal.DEVICE_ID:
+                hinted.update(_where(pseudonyms[name], self._tombstones.__contains__))
             elif kind is Personal.DOCUMENT:
-                rows.update(_where(columns[name], self.mentions_erased))
-        return rows
+                hinted.update(_where(columns[name], self.mentions_erased))
+        return erased | (hinted - named)
 
     def mentions_erased(self, text: str) -> bool:
-        """Whether a free text, or what it is the base64 of, holds a value of an erased person."""
-        return any(
+        """Whether a free text, or what it is the base64 of, names an erased person or their device."""
+        return bool(self._tombstones) and any(
             key.pseudonym(kind, token) in self._tombstones
             for token in tokens(text)
             for kind in LINKING

@@ -16,7 +16,15 @@ from typing import Any
 
 from loaders._core import privacy_keys
 from loaders._core.errors import ConfigurationError
-from loaders._core.privacy import LINKING, Personal, Protection, Ring, pseudonym_column, pseudonym_columns
+from loaders._core.privacy import (
+    IDENTITY,
+    LINKING,
+    Personal,
+    Protection,
+    Ring,
+    pseudonym_column,
+    pseudonym_columns,
+)
 from loaders._core.warehouse import Target
 
 
@@ -40,6 +48,58 @@ def protection_of(
         note_key(cursor, ring)
         declare(cursor, pipeline, personal)
         return Protection(ring, sealing=privacy_keys.sealing(), tombstones=tombstones(cursor))
+
+
+def prepare(cursor: Any) -> None:
+    """Make what guards the audit: ``ops.privacy_reveal``, the one way to a value that an auditor has.
+
+    It runs with its owner's rights, so that auditors need none on raw, and writes who asks before it answers.
+    Nothing is made by a user who may not, or on Redshift.
+    """
+    cursor.execute("select has_schema_privilege('ops', 'create')")
+    if cursor.fetchone()[0]:
+        cursor.execute(_GUARDS)
+
+
+_GUARDS = """
+create or replace function ops.privacy_keep() returns trigger language plpgsql as $$
+begin
+    raise exception 'ops.privacy_audit is only ever added to';
+end $$;
+create or replace trigger privacy_keep before update or delete or truncate on ops.privacy_audit
+    for each statement execute function ops.privacy_keep();
+create or replace function ops.privacy_reveal(wanted text, why text)
+    returns table (place text, class text, value text)
+    language plpgsql security definer set search_path = pg_catalog as $$
+declare
+    each record;
+begin
+    if length(trim(coalesce(why, ''))) < 5 then
+        raise exception 'say the reason';
+    end if;
+    for each in
+        select p.*, 'raw_' || p.pipeline as schema_name from ops.personal_columns p
+        join information_schema.columns c on c.table_schema = 'raw_' || p.pipeline
+            and c.table_name = p.resource and c.column_name = p.column_name || '__pseudonym'
+        order by p.pipeline, p.resource, p.column_name
+    loop
+        execute format('select %L, %L, %I::text from %I.%I where %I = $1 and %I is not null limit 1',
+            format('%s.%s.%s', each.schema_name, each.resource, each.column_name), each.class,
+            each.column_name, each.schema_name, each.resource, each.column_name || '__pseudonym',
+            each.column_name)
+            into place, class, value using wanted;
+        if value is not null then
+            insert into ops.privacy_audit (who, action, reason, pseudonym, column_name)
+                values (session_user, 'reveal', why, wanted, place);
+            return next;
+            return;
+        end if;
+    end loop;
+    insert into ops.privacy_audit (who, action, reason, pseudonym)
+        values (session_user, 'reveal', why, wanted);
+end $$;
+revoke all on function ops.privacy_reveal(text, text) from public;
+"""
 
 
 def note_key(cursor: Any, ring: Ring) -> None:
@@ -101,7 +161,7 @@ def personal_tables(cursor: Any) -> dict[tuple[str, str], dict[str, Personal]]:
         " and table_schema like 'raw\\_%'"
     )
     found: dict[tuple[str, str], dict[str, Personal]] = {}
-    for schema, table, column, kind in [*cursor.fetchall(), *rows]:
+    for schema, table, column, kind in [*rows, *cursor.fetchall()]:
         found.setdefault((schema, table), {})[column] = Personal(kind)
     return found
 
@@ -124,9 +184,18 @@ def protect_range(
         for column in pseudonym_columns(personal).values():
             kind = "text" if target.kind == "postgres" else "varchar(200)"
             cursor.execute(f'alter table {table} add column if not exists "{column}" {kind}')
+        if protection.sealing and (typed := personal.keys() - texts(cursor, table)):
+            raise ConfigurationError(
+                f"{table} has {', '.join(sorted(typed))} with a type that can't hold ciphertext; with"
+                " sealing on, personal columns land as text"
+            )
+
+        def treat(column: str, kind: Personal, values: list[str]) -> Iterable[Treatment]:
+            return protection.treatments(kind, values)
+
         connection.autocommit = False
         with connection:
-            return remap(cursor, table, personal, protection.treatments, f"_run_seq = {int(run_seq)}")
+            return remap(cursor, table, personal, treat, f"_run_seq = {int(run_seq)}")
 
 
 Treatment = tuple[str | None, str | None, bool]
@@ -137,22 +206,17 @@ def remap(
     cursor: Any,
     table: str,
     personal: Mapping[str, Personal],
-    treat: Callable[[Personal, list[str]], Iterable[Treatment]],
+    treat: Callable[[str, Personal, list[str]], Iterable[Treatment]],
     where: str,
 ) -> int:
     """Replace values and pseudonyms of rows of a raw table, in one statement; the number of rows.
 
     Args:
-        treat: gives the treatment of each of these values, in order.
+        treat: (column, class, values) -> the treatment of each of these values, in order.
         where: SQL that says which rows. A pseudonym without a value stays as it is.
     """
-    joins, sets, erased = [], [], []
-    cursor.execute(
-        "select column_name, data_type from information_schema.columns"
-        " where table_schema || '.\"' || table_name || '\"' = %s",
-        [table],
-    )
-    types = dict(cursor.fetchall())
+    joins: list[str] = []
+    gone, hinted, named = ["false"], ["false"], ["false"]
     for number, (column, kind) in enumerate(personal.items()):
         cursor.execute(
             f'select distinct "{column}"::text from {table} where {where} and "{column}" is not null'
@@ -160,20 +224,24 @@ def remap(
         values = [row[0] for row in cursor.fetchall()]
         name = f"privacy_map_{number}"
         rows = [
-            (value, pseudonym, landed, str(gone))
-            for value, (pseudonym, landed, gone) in zip(values, treat(kind, values), strict=True)
+            (value, pseudonym, landed, str(erased))
+            for value, (pseudonym, landed, erased) in zip(values, treat(column, kind, values), strict=True)
         ]
         copy_in(cursor, name, "original text, pseudonym text, landed text, erased boolean", rows)
         joins.append(f'left join {name} on {name}.original = rows."{column}"::text')
-        if kind in LINKING or kind is Personal.DOCUMENT:
-            erased.append(f"coalesce({name}.erased, false)")
-    gone = " or ".join(erased) or "false"
+        (gone if kind in IDENTITY else hinted).append(f"coalesce({name}.erased, false)")
+        if kind in IDENTITY:
+            named.append(f"{name}.pseudonym is not null")
+    is_gone = f"({' or '.join(gone)} or (({' or '.join(hinted)}) and not ({' or '.join(named)})))"
+    sets: list[str] = []
+    types = _types(cursor, table)
     for number, (column, kind) in enumerate(personal.items()):
         name = f"privacy_map_{number}"
-        sets.append(f'"{column}" = case when {gone} then null else {name}.landed::{types[column]} end')
+        blank = f"{is_gone} or coalesce({name}.erased, false)" if kind is Personal.DOCUMENT else is_gone
+        sets.append(f'"{column}" = case when {blank} then null else {name}.landed::{types[column]} end')
         if kind is not Personal.DOCUMENT:
             pseudonym = f'coalesce({name}.pseudonym, rows."{pseudonym_column(column)}")'
-            kept = pseudonym if kind in LINKING else f"case when {gone} then null else {pseudonym} end"
+            kept = pseudonym if kind in LINKING else f"case when {is_gone} then null else {pseudonym} end"
             sets.append(f'"{pseudonym_column(column)}" = {kept}')
     cursor.execute(
         f"update {table} as landed set {', '.join(sets)}"
@@ -184,6 +252,20 @@ def remap(
     for number in range(len(personal)):
         cursor.execute(f"drop table privacy_map_{number}")
     return changed
+
+
+def texts(cursor: Any, table: str) -> set[str]:
+    """The columns of a table that can hold ciphertext."""
+    return {c for c, kind in _types(cursor, table).items() if kind in ("text", "character varying")}
+
+
+def _types(cursor: Any, table: str) -> dict[str, str]:
+    cursor.execute(
+        "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+        " where attrelid = %s::regclass and attnum > 0 and not attisdropped",
+        [table],
+    )
+    return dict(cursor.fetchall())
 
 
 def copy_in(cursor: Any, name: str, columns: str, rows: Iterable[Sequence[str | None]]) -> None:
