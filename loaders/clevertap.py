@@ -23,6 +23,7 @@ from loaders._core import errors
 from loaders._core.declare import STATED, Account, Clock, Loader, Resource, Settings, Window
 from loaders._core.http import Reply, Rule, decode, first_match
 from loaders._core.pages import Api, Export, cut
+from loaders._core.privacy import Personal
 from loaders._core.redact import secret
 from loaders._core.stream import Documents, Mark, OfDay
 
@@ -35,6 +36,10 @@ SESSION = (
 EVENTS = ["ts", "event_props", *(f"profile__{each}" for each in PROFILE.split())]
 EVENTS += [f"session_props__{each}" for each in SESSION.split()]
 PROFILES = ["identity", "email", "phone", "name", "object_id", "profile_data", "events", "platform_info"]
+CONTACTS = {"email": Personal.EMAIL, "phone": Personal.PHONE, "name": Personal.NAME}
+IDS = {"identity": Personal.USER_ID, "object_id": Personal.DEVICE_ID}
+DOCUMENTS = dict.fromkeys(("profile_data", "platform_info"), Personal.DOCUMENT)
+PERSONAL = {f"profile__{each}": kind for each, kind in (CONTACTS | IDS).items()}
 FIGURES = "sent viewed clicked conversion_event labels device"
 MESSAGES = f"message_id message_name channel delivery start_date status {FIGURES}".split()
 WRONG = "see sources.clevertap.account_id and .passcode, and .region: other regions do not know them"
@@ -187,8 +192,18 @@ def resources(settings: ClevertapSettings) -> tuple[Resource, ...]:
             columns=("id", "name", "scheduled_on", "status"),
             per_account=False,
         ),
-        replace(events, columns=tuple(EVENTS), account=tuple(settings.event_names)),
-        replace(profiles, columns=tuple(PROFILES), account=tuple(profiles_of(settings))),
+        replace(
+            events,
+            columns=tuple(EVENTS),
+            account=tuple(settings.event_names),
+            personal=PERSONAL | {"event_props": Personal.DOCUMENT},
+        ),
+        replace(
+            profiles,
+            columns=tuple(PROFILES),
+            account=tuple(profiles_of(settings)),
+            personal=CONTACTS | IDS | DOCUMENTS,
+        ),
     )
 
 

@@ -28,6 +28,7 @@ from dlt.common.typing import TSecretStrValue
 from loaders._core import errors
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings
 from loaders._core.naming import ColumnNames
+from loaders._core.privacy import Personal
 from loaders._core.redact import secret
 from loaders._core.stream import Documents, Keyed, Rejected
 
@@ -54,6 +55,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     format: Literal["json", "text"] = "json"
     required: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    personal: dict[str, Personal] = {}
     max_seconds: Positive = 300
     max_messages: Positive = 100_000
     empty_polls: Positive = 2
@@ -70,8 +72,8 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError("`queue` and url are both set; the url says it all")
         if self.url and not self.url.startswith(("https://", "http://")):
             raise ValueError("`url` is no https://sqs.region.amazonaws.com/account/queue")
-        if self.format == "text" and (self.required or self.fields):
-            raise ValueError("`required` and fields are for format = 'json' only")
+        if self.format == "text" and (self.required or self.fields or self.personal):
+            raise ValueError("`required`, fields and personal are for format = 'json' only")
 
     def name(self, table: str) -> str:
         """What the vendor calls the queue; that of its table if nothing else is said."""
@@ -382,13 +384,16 @@ def resource(table: str, queue: Queue) -> Resource:
     system = ("SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp")
     paths: list[tuple[str, ...]] = [("MessageId",), ("MD5OfBody",), ("Body",), ("MessageAttributes",)]
     paths += [("Attributes", name) for name in system]
-    paths += [("body", field) for field in dict.fromkeys((*queue.required, *queue.fields))]
+    fields = dict.fromkeys((*queue.required, *queue.fields, *queue.personal))
+    paths += [("body", field) for field in fields]
     return Resource(
         table,
         lambda queues, account, window: queues.readings[account.id].read(),
         records=(),
         opens=("Attributes", "body"),
         columns=tuple(names.name(path) for path in paths),
+        personal={names.name(path): Personal.DOCUMENT for path in (("Body",), ("MessageAttributes",))}
+        | {names.name(("body", field)): kind for field, kind in queue.personal.items()},
         account=queue.name(table),
         key="message_id",
         judge=partial(judge, queue),

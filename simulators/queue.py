@@ -21,6 +21,7 @@ from moto.sqs.models import Message
 
 REGION = "eu-central-1"
 FIELDS = ("user_id", "app_version", "device_type", "ip", "locale", "device_id")
+PERSONAL = {"user_id": "user_id", "ip": "ip", "device_id": "device_id"}
 REQUIRED = ("user_id", "app_version", "device_type", "ip", "device_id")
 POISON = ('{"foo": "a message of another kind", "bar": "123"}', "user_id=1;ip=none", '["a", "list"]')
 POISON_ONE_IN = 61
@@ -139,6 +140,7 @@ class LoginQueue:
             f"{table}QUEUE": self.name,
             f"{table}REQUIRED": json.dumps(REQUIRED),
             f"{table}FIELDS": json.dumps(FIELDS),
+            f"{table}PERSONAL": json.dumps(PERSONAL),
             f"{table}WAIT_SECONDS": "1",
             f"{table}EMPTY_POLLS": "1",
         }

@@ -23,7 +23,8 @@ from tests.ports import free_port
 __all__ = ["base", "journey", "server", "state_folder", "target"]
 
 ROOT = Path(__file__).parents[1]
-OURS = ("ADSTAR_", "SOURCES__", "DBT_", "PGPASS", "PGHOST", "PGPORT")
+OURS = ("ADSTAR_", "SOURCES__", "PRIVACY__", "DBT_", "PGPASS", "PGHOST", "PGPORT")
+PRIVACY_KEY = "dGVzdHMgb25seSwgYW5kIG5vIHNlY3JldCBhdCBhbGwuLi4="
 
 
 class Sharing(LoadScopeScheduling):
@@ -92,6 +93,7 @@ def database(server: EmbeddedWarehouse, monkeypatch: pytest.MonkeyPatch, folder:
         "ADSTAR_POSTGRES_DATABASE": name,
         "ADSTAR_POSTGRES_SSLMODE": "disable",
         "ADSTAR_STATE": str(folder / "state"),
+        "PRIVACY__KEY": PRIVACY_KEY,
     }.items():
         monkeypatch.setenv(variable, value)
     found = warehouse.resolve("postgres", ROOT / "profiles")

@@ -1,4 +1,4 @@
-"""``dlt pipeline run``, ``dlt pipeline NAME run`` and ``retry-quarantine``, by dlt's own plugin hook.
+"""``dlt pipeline run``, ``... NAME run``, ``... retry-quarantine`` and ``dlt privacy``, by dlt's plugin hook.
 
 Every dlt command loads this module, so it loads nothing of adstar before it is asked to run.
 """
@@ -98,6 +98,58 @@ class RetryCommand(SupportsCliCommand):
 def plug_retry(host: str) -> Any:
     """Add the other command to ``dlt``."""
     return RetryCommand if host == "dlt" else None
+
+
+class PrivacyCommand(SupportsCliCommand):
+    """What is done with personal data: found, revealed, handed out, erased, re-keyed."""
+
+    command = "privacy"
+    help_string = "Reveal, export, erase and look for personal data in the warehouse"
+    description = (
+        "Personal data in the warehouse; see docs/privacy.md. A value given as - is read from the standard"
+        " input, so that no list of processes shows it.\n\n"
+        "Exit codes: 0 done, 1 failed or found something, 2 wrong usage."
+    )
+
+    def configure_parser(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the commands and their options."""
+        self._parser = parser
+        parser.add_argument(
+            "--target", help="target of profiles.yml (default: ADSTAR_TARGET, else the profile's)"
+        )
+        commands = parser.add_subparsers(dest="privacy_command", required=True)
+        reveal = commands.add_parser("reveal", help="the value of a pseudonym; who asks is noted")
+        reveal.add_argument("--pseudonym", required=True)
+        export = commands.add_parser("export", help="all rows of one person, into a file")
+        export.add_argument("--to", metavar="FILE", help="a new file (default: below $ADSTAR_STATE/exports)")
+        erase = commands.add_parser("erase", help="take one person out of everything")
+        for each in (reveal, export, erase):
+            each.add_argument("--reason", required=each is not export, default="asked by the person")
+        for each in (export, erase):
+            who = each.add_argument_group("the person, by one of")
+            for name in ("--email", "--phone", "--user-id"):
+                who.add_argument(name)
+        commands.add_parser("scan", help="columns that look personal and are not declared; 1 if there are")
+        commands.add_parser("rotate", help="replace the key: all pseudonyms and ciphertexts of raw anew")
+        retention = commands.add_parser("retention", help="blank personal values of raw by age")
+        retention.add_argument("--older-than", type=int, required=True, metavar="DAYS")
+        retention.add_argument("--apply", action="store_true", help="do it (otherwise it is only counted)")
+
+    def execute(self, args: argparse.Namespace) -> None:
+        """Run and leave with the exit code."""
+        if args.privacy_command in ("export", "erase") and not (args.email or args.phone or args.user_id):
+            self._parser.error(f"{args.privacy_command} needs --email, --phone or --user-id")
+        if args.privacy_command == "retention" and args.older_than < 1:
+            self._parser.error("--older-than is a number of days, 1 or more")
+        from loaders._core import privacy_command  # noqa: PLC0415
+
+        sys.exit(privacy_command.main(args))
+
+
+@hookimpl(specname="plug_cli")
+def plug_privacy_cli(host: str) -> Any:
+    """Add the other one."""
+    return PrivacyCommand if host == "dlt" else None
 
 
 @hookimpl(specname="plug_cli")

@@ -32,6 +32,7 @@ from zoneinfo import ZoneInfo
 from dlt.common.configuration import configspec
 from dlt.common.configuration.specs import BaseConfiguration
 
+from loaders._core.privacy import Personal
 from loaders._core.stream import Documents, Keyed, Rejected
 
 
@@ -125,6 +126,8 @@ class Resource:
             gives ``stream.Keyed`` records. Each lands once, however often it comes, and every set counts.
         judge: what ``read`` would give today of a record that it once rejected; lets ``dlt pipeline NAME
             retry-quarantine`` bring back what is in quarantine. Needs a ``key``.
+        personal: raw columns with personal data, and the class of each; the core lands a pseudonym beside
+            every one, and ciphertext in its place if sealing is on (docs/privacy.md).
     """
 
     name: str
@@ -139,6 +142,7 @@ class Resource:
     account: str | tuple[str, ...] | None = None
     key: str = ""
     judge: Callable[[bytes], Keyed | Rejected] | None = None
+    personal: Mapping[str, Personal] = field(default_factory=dict)
 
     def is_of(self, account: str) -> bool:
         """Whether an account has it."""

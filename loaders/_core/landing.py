@@ -215,6 +215,8 @@ class Landing:
 
     def _pipeline(self, folder: Path) -> dlt.Pipeline:
         os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+        # dlt would keep the files of every package that has landed: a copy of raw that nobody guards.
+        os.environ.setdefault("LOAD__DELETE_COMPLETED_JOBS", "true")
         is_postgres = self._target.kind == "postgres"
         pipeline = dlt.pipeline(
             pipeline_name=self.loader.name,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
 from loaders._core.errors import BadBody
+from loaders._core.privacy import SUFFIX
 
 MAX_LENGTH = 63
 MAX_COLUMNS = 1500  # warehouses stop at 1600
@@ -50,7 +51,7 @@ class ColumnNames:
             if len(self.order) >= MAX_COLUMNS:
                 raise TooManyColumns(f"it has a new field, and its table {MAX_COLUMNS:,} columns already")
             name = _snake_case(path)
-            if name in self._taken or name in _RESERVED:
+            if name in self._taken or name in _RESERVED or name.endswith(SUFFIX):
                 name = _suffixed(name, key)
             self.paths[key] = name
             self._taken.add(name)

@@ -46,6 +46,21 @@ _TABLES = {
         " column_name varchar(200) not null, first_run_seq bigint not null"
     ),
 }
+_TABLES |= {
+    "ops.personal_columns": (
+        "pipeline varchar(200) not null, resource varchar(200) not null, column_name varchar(200) not null,"
+        " class varchar(16) not null"
+    ),
+    "ops.privacy_keys": (
+        "key_id varchar(16) not null, first_used_at timestamptz not null, retired_at timestamptz"
+    ),
+    "ops.tombstones": "pseudonym varchar(64) not null, erased_at timestamptz not null",
+    "ops.privacy_audit": (
+        "at timestamptz default current_timestamp not null, who varchar(200) default session_user not null,"
+        " action varchar(16) not null, reason varchar(2000) not null, pseudonym varchar(64),"
+        " column_name varchar(400)"
+    ),
+}
 _COVERED = (
     "resource varchar(200), account varchar(200), day date, run_seq bigint, data_run_seq bigint,"
     " read_at timestamptz, rows bigint, rows_hash varchar(64), totals varchar(8000),"

@@ -15,10 +15,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from loaders._core import privacy_keys
 from loaders._core.declare import Account, Loader, Resource, Window
 from loaders._core.errors import BadBody
 from loaders._core.naming import TooManyColumns
 from loaders._core.ops import Books
+from loaders._core.privacy import Personal, is_sealed
 from loaders._core.sets import ResourceSpool, SpooledFile
 from loaders._core.stream import Documents, Keyed, Rejected
 from loaders._core.warehouse import Target
@@ -29,6 +31,7 @@ QUARANTINE = Resource(
     read=lambda api, account, window: iter(()),
     records=(),
     columns=("resource", "reason", "source_key", "raw_bytes", "detected_at"),
+    personal={"raw_bytes": Personal.DOCUMENT},
 )
 _ASKED_AT_ONCE = 500
 
@@ -148,7 +151,7 @@ def retried(loader: Loader, target: Target) -> Loader | None:
     with closing(books):
         books.prepare()
         waiting = books.in_quarantine()
-    resources = {r.name: replace(r, read=_reader(r)) for r in loader.resources if r.key and r.judge}
+    resources = {r.name: replace(r, read=_reader(r, target)) for r in loader.resources if r.key and r.judge}
     for (name, account), count in sorted(waiting.items()):
         if name not in resources:
             what = f"{count:,} records of {name} (account {account})"
@@ -174,10 +177,12 @@ def still_there(source: str, target: Target) -> str:
     return f"{left:,} records stay in {where}, each with its reason" if left else ""
 
 
-def _reader(resource: Resource) -> Any:
+def _reader(resource: Resource, target: Target) -> Any:
     def read(books: Books, account: Account, window: Window | None) -> Documents:
         assert resource.judge is not None
         for raw in books.quarantined_records(resource.name, account.id):
-            yield resource.judge(b64decode(raw))
+            # Asked for only where it is needed: a warehouse without personal data has no key.
+            opened = privacy_keys.ring(target).revealed(Personal.DOCUMENT, raw) if is_sealed(raw) else raw
+            yield resource.judge(b64decode(opened))
 
     return read

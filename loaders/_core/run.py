@@ -21,6 +21,8 @@ from loaders._core.landing import Harvest, Landing
 from loaders._core.lease import Lease, LeaseLost
 from loaders._core.naming import ColumnNames
 from loaders._core.ops import RESUMED_DAYS, Books, ResourceRecord, Run
+from loaders._core.privacy import Protection, pseudonym_columns
+from loaders._core.privacy_books import protection_of
 from loaders._core.quarantine import QUARANTINE, Intake
 from loaders._core.redact import redact
 from loaders._core.sets import Day, Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, plain
@@ -103,6 +105,7 @@ class SourceRun:
         self._target = target
         self._progress = progress or Silent()
         self.notes: list[str] = []
+        self.protection = Protection()
         self._failed: dict[str, str] = {}
         self._skipped_days = 0
         self._file_numbers = itertools.count()
@@ -200,6 +203,10 @@ class SourceRun:
             self.books.close_dead_runs()
             run = self._begin()
             try:
+                personal = {resource.name: resource.personal for resource in self.loader.resources}
+                if any(resource.key for resource in self.loader.resources):  # only those are put aside
+                    personal[QUARANTINE.name] = QUARANTINE.personal
+                self.protection = protection_of(self._target, self.loader.name, personal)
                 with self.loader.connect(self.settings, self.clock) as api:
                     self._read_and_land(api, lease, run)
                 self._conclude()
@@ -392,7 +399,8 @@ class SourceRun:
         names = {}
         for resource in (*self.loader.resources, QUARANTINE):
             columns, paths = self.books.column_names(resource.name)
-            declared = dict.fromkeys([*resource.columns, *resource.totals])
+            personal = [*resource.personal, *pseudonym_columns(resource.personal).values()]
+            declared = dict.fromkeys([*resource.columns, *resource.totals, *personal])
             names[resource.name] = ColumnNames([*columns, *declared], paths)
         return names
 
@@ -463,6 +471,7 @@ class _Reader:
                 run_seq=self._lease.run_seq,
                 load_id=self._load_id,
                 numbers=self._run._file_numbers,
+                protection=self._run.protection,
             )
             for each in (resource, QUARANTINE)
         )

@@ -26,6 +26,7 @@ import xxhash
 from loaders._core.declare import STATED, Account, Resource, Window
 from loaders._core.errors import BadBody
 from loaders._core.naming import ColumnNames
+from loaders._core.privacy import Protection, pseudonym_columns
 from loaders._core.records import Page, RecordReader
 from loaders._core.stream import Version
 from loaders._core.text import MARK
@@ -128,6 +129,8 @@ class ResourceSpool:
     Args:
         folder: where its files are written.
         numbers: gives each file a number that no other file of the run_seq has; row numbers are made of it.
+        protection: what treats the personal columns, after the set's hash and totals are known: another key
+            makes no other set.
 
     Attributes:
         day: of which day the documents added next are, where only the reader can tell.
@@ -144,6 +147,7 @@ class ResourceSpool:
         run_seq: int,
         load_id: str,
         numbers: Iterator[int],
+        protection: Protection | None = None,
     ) -> None:
         self.resource = resource
         self.account = account
@@ -156,6 +160,8 @@ class ResourceSpool:
         self.aside: ResourceSpool | None = None  # its records in quarantine
         self.day: Day = None
         self._numbers = numbers
+        self._protection = protection or Protection()
+        self._pseudonyms = frozenset(pseudonym_columns(resource.personal).values())
         self._window = window
         self._names = names
         self._folder = folder
@@ -228,7 +234,7 @@ class ResourceSpool:
         index = next(self._numbers)
         empty = pa.nulls(table.num_rows, pa.string())
         present = set(table.column_names)
-        order = list(self._names.order)
+        order = [name for name in self._names.order if name not in self._pseudonyms]
         columns = [_one(table[name]) if name in present else empty for name in order]
         days = self._days(table, columns, order)
         self._sum(columns, order, days)
@@ -240,8 +246,9 @@ class ResourceSpool:
             days,
             pa.repeat(pa.scalar(self._load_id, pa.string()), table.num_rows),
         ]
-        fields = [pa.field(name, pa.string()) for name in order]
-        whole = pa.table([*system, *columns], schema=pa.schema([*_SYSTEM_FIELDS, *fields]))
+        landed = self._protection.columns(self.resource.personal, dict(zip(order, columns, strict=True)))
+        fields = [pa.field(name, pa.string()) for name in landed]
+        whole = pa.table([*system, *landed.values()], schema=pa.schema([*_SYSTEM_FIELDS, *fields]))
         path = self._folder / f"{self.resource.name}.{index}.parquet"
         write(whole, path)
         held = frozenset(pc.unique(days).to_pylist())

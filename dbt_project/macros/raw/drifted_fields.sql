@@ -1,7 +1,7 @@
 {#- Which fields of a source are not as its YAML declares them: `new` (landed, not declared), `vanished` (delivered
     once, but not by the newest run of its table) or of another shape (in the newest run). One row each, with an
     account and a day that show it. `is_required` marks the fields without which the star is wrong.
-    Google sends the resource name of every object, asked for or not; it only repeats the ids. -#}
+    Google sends the resource name of every object, asked for or not; it only repeats the ids. Pseudonyms are the core's, not the vendor's. -#}
 {% macro drifted_fields(source_name) -%}
     {%- set sets = ref('stg_' ~ source_name ~ '__sets') -%}
     {%- set newest_runs = {} -%}
@@ -23,7 +23,8 @@
             {%- endif -%}
         {%- endfor -%}
         {%- for name in present
-            if not name.startswith('_') and not name.endswith('__resource_name') and name not in table.columns
+            if not name.startswith('_') and not name.endswith('__resource_name')
+            and not name.endswith('__pseudonym') and name not in table.columns
         -%}
             {%- do queries.append(
                 "select '" ~ table.name ~ "' as resource, '" ~ name ~ "' as field, 'new' as drift, false as is_required,"
