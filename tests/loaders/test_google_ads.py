@@ -756,9 +756,10 @@ def test_daily_runs_land_every_click_and_ask_for_the_last_days_only(target: Targ
         }
     with target.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
-            "select r._account, r._day, r.click_view__gclid from raw_google_ads.click_view r join (select distinct"
-            " on (account, day) * from raw_google_ads.covered where resource = 'click_view' order by account, day,"
-            " run_seq desc) c on (r._account, r._day, r._run_seq) = (c.account, c.day, c.data_run_seq)"
+            "select r._account, r._day, r.click_view__gclid from raw_google_ads.click_view r join"
+            " (select distinct on (account, day) * from raw_google_ads.covered where resource = 'click_view'"
+            " order by account, day, run_seq desc) c"
+            " on (r._account, r._day, r._run_seq) = (c.account, c.day, c.data_run_seq)"
         )
         landed = cursor.fetchall()
     assert len(landed) == len(set(landed))
