@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +15,7 @@ import pytest
 
 from simulators.business import GOOGLE_SETTLED_DAYS, Account, Business
 from simulators.people import Order, People, Touch
+from simulators.server import Simulator
 from simulators.shop import MINOR_PER_UNIT
 
 FIRST = date(2026, 1, 1)
@@ -392,3 +394,14 @@ def test_google_lists_the_clicks_whose_visits_carry_a_gclid(seed: int) -> None:
         if touch.evidence == "gclid" and touch.at < NOW - timedelta(days=2)
     }
     assert touched.items() <= listed.items()
+
+
+def test_people_come_with_the_business_and_not_with_recordings(tmp_path: Path) -> None:
+    columns = (
+        "ad_id,xyz_campaign_id,fb_campaign_id,age,gender,interest,Impressions,Clicks,Spent,Total_Conversion,"
+        "Approved_Conversion"
+    )
+    table = tmp_path / "ads.csv"
+    table.write_text(f"{columns}\n1,2,3,30-34,M,15,100,1,1.5,1,0\n")
+    assert Simulator(days=3, now=NOW).state.people is not None
+    assert Simulator(days=3, now=NOW, ads_csv=table, ads_csv_day=FIRST).state.people is None
