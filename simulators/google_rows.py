@@ -26,6 +26,7 @@ from simulators.google_fields import (
     Rows,
     States,
 )
+from simulators.visits import ClickView
 
 _COLUMNS = world.COLUMNS["google_ads"]
 _ENTITY = {
@@ -61,12 +62,38 @@ def clients(states: States, hierarchy: list[dict[str, Any]]) -> Rows:
     return Rows(states, len(hierarchy), {}, _no_figures(len(hierarchy)), hierarchy)
 
 
+def clicks(states: States, views: list[ClickView], day: date) -> Rows:
+    """One row for each click of a day that Google tells of."""
+    above = f"customers/{states.account.id}"
+    records: list[dict[str, Any]] = [
+        {
+            "resource_name": f"{above}/clickViews/{day}~{view.gclid}",
+            "gclid": view.gclid,
+            "ad_group_ad": f"{above}/adGroupAds/{view.ad_group_id}~{view.ad_id}" if view.ad_id else None,
+            "keyword": f"{above}/adGroupCriteria/{view.ad_group_id}~{view.criterion_id}"
+            if view.criterion_id
+            else None,
+        }
+        for view in views
+    ]
+    keys: dict[str, Any] = {
+        "day": np.full(len(views), day.toordinal()),
+        "campaign": np.array([int(view.campaign_id) for view in views], dtype=np.int64),
+        "ad_group": np.array([int(view.ad_group_id or 0) or None for view in views], dtype=object),
+        "device": np.array([world.DEVICES.index(view.device) for view in views], dtype=np.int64),
+        "network": np.array([world.NETWORKS.index(view.network) for view in views], dtype=np.int64),
+    }
+    matrix = _no_figures(len(views))
+    matrix[_COLUMNS.index("clicks")] = 1
+    return Rows(states, len(views), keys, matrix, records)
+
+
 def joined(states: States, parts: list[Rows]) -> Rows:
     """All rows of several parts, one after the other."""
     parts = [part for part in parts if part.size] or parts[:1] or [Rows(states, 0, {}, _no_figures(0))]
     keys = {name: np.concatenate([part.keys[name] for part in parts]) for name in parts[0].keys}
     matrix = np.concatenate([part.matrix for part in parts], axis=1)
-    return Rows(states, matrix.shape[1], keys, matrix, [one for part in parts for one in part.clients])
+    return Rows(states, matrix.shape[1], keys, matrix, [one for part in parts for one in part.records])
 
 
 def _no_figures(size: int) -> Ints:

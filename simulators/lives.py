@@ -216,11 +216,14 @@ class Life:
         """Visits through ads, without ads, and to buy."""
         dice = self.dice
         found = [self._by_ad(click) for click in self._clicks]
-        many = dice.whole("comes back", 0, 1) + (2 if self.signed_up_at != NEVER else 0)
-        own = [self.born_at + int(dice.unit("returns", n) ** 1.5 * 50 * DAY) for n in range(many)]
+        own: dict[int, int] = {}
         if not any(click.at == self.born_at for click in self._clicks):
-            own.append(self.born_at)
-        for n, at in enumerate(own):
+            own[0] = self.born_at
+        if dice.unit("comes back") < 0.5:
+            own[1] = self.born_at + int(dice.unit("returns") ** 1.5 * 50 * DAY)
+        if self.signed_up_at != NEVER:  # counted from the sign-up, before which nothing may depend on it
+            own[2] = self.signed_up_at + int(dice.unit("returns", 1) ** 1.5 * 50 * DAY)
+        for n, at in own.items():
             visit = Dice(dice.bits("visit", n))
             found.append(_Session(at, self._device(at, visit), None, visit))
         for order, begun in zip(self.orders, self._order_begun, strict=True):

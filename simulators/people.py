@@ -2,7 +2,7 @@
 
 Everything is a pure function of the business' seed and of the days since a person's first visit; `until` asks
 for what has happened before an instant, so that asking for an earlier one gives a part of the same. A later
-`first_day` leaves out whom the days before brought, and changes nothing about the others.
+`first_day` leaves out whom the days before brought, second accounts included, and changes nothing else.
 """
 
 from __future__ import annotations

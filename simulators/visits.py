@@ -42,7 +42,7 @@ from simulators.shop import Dice, Evidence
 VISIT_SHARE = 1 / 230
 RETURNING = 0.25
 RETURN_DAYS = 24
-ORDER_SHARE = 0.22
+ORDER_SHARE = 0.2
 ORGANIC_A_DAY = 0.8
 """Persons without any ad, for each of a day's accounts at scale 1."""
 SETTLED = timedelta(days=GOOGLE_SETTLED_DAYS + 2)
