@@ -138,9 +138,8 @@ def accounts(project: Project) -> list[Account]:
 
 def profiles_of(settings: ClevertapSettings) -> list[str]:
     """By which events profiles are selected: the setting, else the one that every user does."""
-    usual = "App Launched"
-    first = usual if usual in settings.event_names else settings.event_names[0]
-    return settings.profiles_of or [first]
+    names, usual = settings.event_names, "App Launched"
+    return settings.profiles_of or [usual if usual in names or not names else names[0]]
 
 
 def number(day: date) -> int:
