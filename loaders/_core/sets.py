@@ -25,7 +25,7 @@ import xxhash
 
 from loaders._core.declare import Account, Resource, Window
 from loaders._core.errors import BadBody
-from loaders._core.naming import ColumnNames
+from loaders._core.naming import ColumnNames, TooManyColumns
 from loaders._core.records import Page, RecordReader
 from loaders._core.stream import Version
 from loaders._core.text import MARK
@@ -209,7 +209,13 @@ class ResourceSpool:
             self._write()
 
     def _table(self, page: Page) -> pa.Table:
-        columns = {self._names.name(path): column for path, column in page.columns.items()}
+        columns = {}
+        for path, column in page.columns.items():
+            try:
+                columns[self._names.name(path)] = column
+            except TooManyColumns:
+                if column.null_count < page.rows:
+                    raise
         if not columns:  # Records without fields are rows all the same.
             return pa.table({"_": pa.nulls(page.rows)})
         return pa.table(columns)
