@@ -114,7 +114,8 @@ class Reading:
         taken = empty = 0
         while empty < self._queue.empty_polls and taken < PACKAGE and self._has_budget():
             messages = self._receive(min(AT_ONCE, self._left))
-            empty = 0 if messages else empty + 1
+            # What is held already says nothing of the queue: it would be read for ever, if it comes again.
+            empty = empty + 1 if self._held.keys() >= {each["MessageId"] for each in messages} else 0
             taken += len(messages)
             self._left -= len(messages)
             for message in messages:
@@ -275,7 +276,10 @@ def told(where: str) -> Iterator[None]:
     except aws.ClientError as error:
         code = error.response["Error"]["Code"].rpartition("#")[2]
         # What stands in quotes may be a receipt handle, with which anybody could delete the message.
-        text = re.sub('".*"', '"..."', f"{code}: {error.response['Error'].get('Message', '')}")
+        # In place of a message a server in between sends a page of HTML.
+        text = re.sub(
+            '".*"', '"..."', f"{code}: {error.response['Error'].get('Message', '')}".partition("<")[0]
+        )
         if _CREDENTIALS.search(code):
             advice = "see the credentials of [sources.sqs], or those of AWS's own chain, and the region"
             raise errors.ConfigurationError(f"{text}; {advice}", where=where) from None
@@ -292,7 +296,7 @@ def told(where: str) -> Iterator[None]:
         raise errors.ConfigurationError(_no_credentials(error)) from None
     except aws.NoRegionError:
         raise errors.ConfigurationError("no region is set; put region under [sources.sqs]") from None
-    except aws.HTTPClientError as error:
+    except (aws.HTTPClientError, aws.ConnectionError) as error:
         raise errors.GaveUp(f"no answer: {error}", where=where) from None
     except (aws.BotoCoreError, ValueError) as error:
         raise errors.ConfigurationError(f"{error}; see [sources.sqs]", where=where) from None
@@ -330,8 +334,8 @@ def connect(settings: Any, clock: Clock) -> Iterator[Queues]:
         found = session.get_credentials()
         keys = found.get_frozen_credentials() if found else None
         client = session.client("sqs", endpoint_url=settings.endpoint_url or None, config=config)
-    if keys is None:
-        raise errors.ConfigurationError(_no_credentials("none were found"))
+    if keys is None or not (keys.access_key and keys.secret_key):
+        raise errors.ConfigurationError(_no_credentials("half a pair of keys" if keys else "none were found"))
     for each in filter(None, (keys.secret_key, keys.token)):
         secret(each)
     queues = Queues(settings, client)

@@ -99,9 +99,9 @@ class LoginQueue:
         self.stop()
 
     def send(self, until: datetime) -> tuple[int, int]:
-        """Send the logins since the last call, to `until` inclusive; how many, and how many useless ones."""
+        """Send the logins from the last call's `until` to before this one; how many, and how many useless."""
         assert self._people is not None
-        logins = [login for login in self._people.logins(until) if self.sent_until < login.at <= until]
+        logins = [login for login in self._people.logins(until) if self.sent_until <= login.at < until]
         self.sent_until = max(self.sent_until, until)
         useless = 0
         for login in logins:

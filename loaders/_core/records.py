@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
@@ -28,6 +29,8 @@ Path = tuple[str, ...]
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[eE]000)")
 _MARK_BYTES = MARK.encode()
 _MARK_LEAD = _MARK_BYTES[:1]
+# Names that the fast way can't have, and half pairs that no UTF-8 has.
+_UNNAMEABLE = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -116,7 +119,7 @@ class RecordReader:
 
     def _compile(self) -> None:
         self._decoder = None
-        if self._shut or not self._plain:
+        if self._shut or not self._plain or any(map(_UNNAMEABLE.search, chain.from_iterable(self._plain))):
             return
         inside: dict[str, list[Path]] = {key: [] for key in sorted(self._opens)}
         for path in self._plain:

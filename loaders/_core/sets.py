@@ -25,7 +25,7 @@ import xxhash
 
 from loaders._core.declare import STATED, Account, Resource, Window
 from loaders._core.errors import BadBody
-from loaders._core.naming import ColumnNames
+from loaders._core.naming import ColumnNames, TooManyColumns
 from loaders._core.privacy import Protection, pseudonym_columns
 from loaders._core.records import Page, RecordReader
 from loaders._core.stream import Version
@@ -219,7 +219,13 @@ class ResourceSpool:
             self._write()
 
     def _table(self, page: Page) -> pa.Table:
-        columns = {self._names.name(path): column for path, column in page.columns.items()}
+        columns = {}
+        for path, column in page.columns.items():
+            try:
+                columns[self._names.name(path)] = column
+            except TooManyColumns:
+                if column.null_count < page.rows:
+                    raise
         if self.resource.day == STATED:  # No path in a record has this name: it is a system column.
             columns[STATED[0]] = pa.repeat(pa.scalar(self.day, pa.date32()), page.rows)
         if not columns:  # Records without fields are rows all the same.

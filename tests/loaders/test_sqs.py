@@ -31,6 +31,7 @@ from loaders._core.declare import Clock
 from loaders._core.dry_run import describe
 from loaders._core.errors import ConfigurationError
 from loaders._core.quarantine import retried
+from loaders._core.records import RecordReader
 from loaders._core.redact import redact
 from loaders._core.run import Result, SourceRun
 from loaders._core.warehouse import Target
@@ -39,6 +40,8 @@ from simulators.queue import FIELDS, REGION, REQUIRED, LoginQueue
 from tests.conftest import ROOT
 
 REAL = ROOT.parent / "shared/data/sqs/fetch_rewards_login_queue_100.json"
+# Of errors that the service model does not name, such as AccessDenied, moto warns.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception.SQSException")
 SENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "sim-secret-key-of-nobody"
 LOGIN = {
@@ -77,7 +80,7 @@ class Bench:
     def start(self, **environment: str) -> tuple[int, str]:
         """A run in a process of its own."""
         table = "SOURCES__SQS__QUEUES__LOGIN_QUEUE__"
-        quick = {f"{table}WAIT_SECONDS": "0", f"{table}VISIBILITY_SECONDS": "1"}
+        quick = {f"{table}WAIT_SECONDS": "0"}
         code = "import sys; from loaders._core import command; sys.exit(command.main('sqs'))"
         process = subprocess.run(
             [sys.executable, "-c", code],
@@ -90,10 +93,10 @@ class Bench:
         )
         return process.returncode, process.stdout + process.stderr
 
-    def put(self, *bodies: str) -> list[str]:
+    def put(self, *bodies: str, at: datetime = SENT) -> list[str]:
         names = [str(uuid.uuid4()) for _ in bodies]
         for name, body in zip(names, bodies, strict=True):
-            self.queue.put(body, name, SENT)
+            self.queue.put(body, name, at)
         return names
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -157,8 +160,9 @@ def bench(target: Target, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
 
 
 def test_a_message_lands_as_it_was_given_with_the_fields_of_its_body_beside_it(bench: Bench) -> None:
-    body = '{"user_id": "é \\u00e9 \\ud83d\\ude00", "app_version":2.30, \n'
-    body += '"device_type": 12345678901234567890123, "ip": true, "device_id": {"a": [1.0, 2]}, "locale": null, "brand new": 1E400}'
+    body = '{"user_id": "é \\u00e9 \\ud83d\\ude00", "app_version":2.30,\n'
+    body += '"device_type": 12345678901234567890123, "ip": true, "device_id": {"a": [1.0, 2]},'
+    body += '"locale": null, "brand new": 1E400}'
     (name,) = bench.put(body)
     bench.queue.state._messages[0].message_attributes = {"kind": {"StringValue": "x", "DataType": "String"}}
     assert bench.run().outcome == "ok"
@@ -283,8 +287,8 @@ def test_a_message_that_comes_twice_while_reading_lands_once_and_is_deleted(
 
 
 def test_visibility_is_extended_while_reading_goes_on(bench: Bench) -> None:
-    bench.put(*[GOOD] * 15)
-    assert bench.run(visibility_seconds=1, wait_seconds=3).outcome == "ok"
+    bench.put(*[GOOD] * 15, at=datetime.now(UTC))  # of the past moto changes no visibility
+    assert bench.run(visibility_seconds=4, wait_seconds=7).outcome == "ok"
     assert bench.counted() == [(15, 15, 0, 0)]
     assert bench.queue.left == 0
 
@@ -292,13 +296,10 @@ def test_visibility_is_extended_while_reading_goes_on(bench: Bench) -> None:
 def test_a_run_that_fails_gives_its_messages_back_at_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(12):
-        bench.queue.put(GOOD, f"m{number}", datetime.now(UTC))  # of the past moto changes no visibility
+    bench.put(*[GOOD] * 12, at=datetime.now(UTC))  # as above
     monkeypatch.setattr("loaders._core.landing.Landing._make_tables", lambda landing: 1 / 0)
     assert bench.run().outcome == "failed"
-    monkeypatch.undo()
     assert len(bench.queue.state.messages) == 12
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 # ---- budget
@@ -397,7 +398,19 @@ BODIES = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.parametrize("key", ['a"b', "back\\slash", "\x17", "tab\t", "\ud800", "", "é"])
+def test_a_field_may_have_any_name(key: str) -> None:
+    """Some names the fast way of reading can't have: it then was no JSON at all."""
+    reader = RecordReader(())
+    for _ in range(2):
+        page = reader.read(json.dumps([{key: "x", "other": 1}]).encode())
+        assert {path: column.to_pylist() for path, column in page.columns.items()} == {
+            (key,): ["x"],
+            ("other",): ["1"],
+        }
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(bodies=st.lists(BODIES, max_size=40))
 def test_landed_and_quarantined_are_what_was_received(bench: Bench, bodies: list[tuple[str, str]]) -> None:
     kinds = dict(zip(bench.put(*[body for _, body in bodies]), [kind for kind, _ in bodies], strict=True))
@@ -543,9 +556,9 @@ def test_throttling_is_waited_out(bench: Bench, monkeypatch: pytest.MonkeyPatch)
     [
         ("receive_message", SQSException("AccessDenied", "No."), "refused (AccessDenied: No.); it needs"),
         ("receive_message", SQSException("OverLimit", "Too many in flight."), "OverLimit: Too many"),
-        ("get_queue", SQSException(GONE, "None."), "there is no such queue"),
-        ("get_queue", SQSException("InvalidClientTokenId", "The token is bad."), "see the credentials"),
-        ("get_queue", SQSException("ExpiredToken", "It has expired."), "see the credentials"),
+        ("receive_message", SQSException(GONE, "None."), "there is no such queue"),
+        ("receive_message", SQSException("InvalidClientTokenId", "The token is bad."), "see the credentials"),
+        ("receive_message", SQSException("ExpiredToken", "It has expired."), "see the credentials"),
     ],
 )
 def test_what_the_vendor_refuses_is_said_and_nothing_is_lost(
@@ -700,7 +713,7 @@ def test_one_queue_in_two_tables_is_refused(bench: Bench) -> None:
     chosen = bench.settings()
     chosen.queues = {**chosen.queues, "other": chosen.queues["login_queue"]}
     result = SourceRun(LOADER, chosen, bench.target, Clock()).execute()
-    assert "has two tables for queue" in (result.message or "")
+    assert "has two tables for the queue" in (result.message or "")
 
 
 def test_a_dry_run_receives_nothing(bench: Bench) -> None:
@@ -766,5 +779,5 @@ def test_the_simulator_sends_each_login_once_and_the_same_useless_ones(bench: Be
     assert (len(bench.rows()), len(bench.aside())) == (300, useless)
     with LoginQueue(Few(), name="third", since=SENT + timedelta(minutes=150)) as queue:
         assert queue.send(SENT + timedelta(minutes=500)) == second
-        at = [each for each in sent if each[2] > (SENT + timedelta(minutes=150)).timestamp() * 1000]
+        at = [each for each in sent if each[2] >= (SENT + timedelta(minutes=150)).timestamp() * 1000]
         assert {m.id for m in queue.state._messages} == {name for name, _, _ in at}
