@@ -445,7 +445,7 @@ def test_planted_values_are_in_raw_alone_and_sealed_nowhere(
     assert KEY.id in outside
     assert planted_in(outside, 1, 2, 3, 4, 5) == []
     inside = planted_in(dump(landed.target), 1, 2, 3)
-    assert len(inside) == (0 if "sealed" in request.node.name else 24)
+    assert len(inside) == (0 if "[sealed]" in request.node.name else 24)
 
 
 def test_after_an_erasure_nothing_is_left_and_nothing_comes_back(landed: Vendor, tmp_path: Path) -> None:
@@ -537,7 +537,7 @@ def test_an_erasure_follows_a_person_and_stops_at_what_strangers_share(vendor: V
     vendor.run(with_people())
     done = erase(vendor.target, {Personal.EMAIL: "A@example.com"})
     assert (done.left, done.pseudonyms) == ([], 3)
-    query = "select id, user_id, device, ip, full_name from raw_vendor.entities order by _row_no"
+    query = "select id, user_id, device, ip, full_name from raw_vendor.entities order by _run_seq, _row_no"
     expected = [
         ("mail+user", *[None] * 4),
         ("user+device", *[None] * 4),
@@ -645,7 +645,7 @@ def test_rotation_makes_every_pseudonym_and_ciphertext_anew(
     done = dlt("rotate")
     assert done.returncode == 0, done.stderr
     new = Key(OTHER_KEY)
-    sealed = "sealed" in request.node.name
+    sealed = "[sealed]" in request.node.name
     for name, email, pseudonym in landed.query("select id, email, email__pseudonym from raw_vendor.days"):
         number = int(name[1:])
         expected = new.pseudonym(Personal.EMAIL, person(number)["email"])
