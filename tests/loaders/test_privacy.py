@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -23,7 +24,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from loaders._core import privacy_command, privacy_keys
+from loaders._core import privacy_command, privacy_keys, privacy_record
+from loaders._core.configure import available
 from loaders._core.declare import Loader, Window
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.errors import ConfigurationError, UsageError
@@ -754,3 +756,30 @@ def test_the_scan_is_quiet_where_all_is_declared_and_names_what_is_not(vendor: V
 def test_cards_are_told_by_their_last_digit(good: str) -> None:
     assert luhn(good)
     assert not any(luhn(good[:-1] + str((int(good[-1]) + n) % 10)) for n in range(1, 10))
+
+
+# -- what the pages say
+
+
+def test_the_pages_code_breaks_plain_hashes_and_not_keyed_ones() -> None:
+    page = (ROOT / "docs" / "privacy.md").read_text()
+    (code,) = [part for part in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "hashlib" in part]
+    ran: dict[str, Any] = {}
+    exec(code, ran)
+    # Any machine that runs this project would be through with all of them within a day.
+    assert max(ran["minutes"].values()) < 24 * 60
+
+
+def test_the_record_of_processing_is_what_the_loaders_declare() -> None:
+    assert privacy_record.path().read_text() == privacy_record.record(available().values()), (
+        "run `python -m loaders._core.privacy_record`"
+    )
+
+
+def test_the_record_of_processing_names_every_personal_column() -> None:
+    told = privacy_record.record([with_people()])
+    for resource in ("days", "entities"):
+        for column, kind in PERSONAL.items():
+            line = next(each for each in told.splitlines() if f"raw_vendor.{resource}.{column}`" in each)
+            assert kind.value in line
+            assert (f"{column}__pseudonym" in line) == (kind is not Personal.DOCUMENT)
