@@ -24,7 +24,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from loaders._core import privacy_command, privacy_keys, privacy_record
+from loaders._core import privacy_books, privacy_command, privacy_keys, privacy_record
 from loaders._core.configure import available
 from loaders._core.declare import Loader, Window
 from loaders._core.embedded import EmbeddedWarehouse
@@ -459,6 +459,8 @@ def test_after_an_erasure_nothing_is_left_and_nothing_comes_back(landed: Vendor,
             "update marts.dim_user set note = %s where user_key = 1", [f"wrote as {email.upper()}"]
         )
         cursor.execute("update raw_vendor.days set clicks = %s where id = 'r2'", [f"invited by {email}"])
+        privacy_books.prepare(cursor)
+        privacy_books.note(cursor, "erase", f"{email} has asked")
     log = tmp_path / "state" / "some.log"
     log.write_text(f"x user-000001 x user-0000012 {email}\n")
     before = [state(target, query) for query in CONSERVED]
@@ -470,6 +472,7 @@ def test_after_an_erasure_nothing_is_left_and_nothing_comes_back(landed: Vendor,
     assert done.left == []
     assert done.pseudonyms == 4  # e-mail, phone, user and device
     assert done.rows == {"raw_vendor.days": 2, "raw_vendor.entities": 1}
+    assert state(target, "select reason from ops.privacy_audit") == [("[erased] has asked",)]
     assert {"ops.runs.message", "marts.dim_user.note", "raw_vendor.days.clicks"} <= set(done.texts)
     assert str(log) in done.files
     assert log.read_text() == "x [erased] x user-0000012 [erased]\n"
