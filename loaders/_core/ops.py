@@ -56,9 +56,8 @@ _TABLES |= {
     ),
     "ops.tombstones": "pseudonym varchar(64) not null, erased_at timestamptz not null",
     "ops.privacy_audit": (
-        "at timestamptz default current_timestamp not null, who varchar(200) default session_user not null,"
-        " action varchar(16) not null, reason varchar(2000) not null, pseudonym varchar(64),"
-        " column_name varchar(400)"
+        "at timestamptz not null, who varchar(200) not null, action varchar(16) not null,"
+        " reason varchar(2000) not null, pseudonym varchar(64), column_name varchar(400)"
     ),
 }
 _COVERED = (

@@ -45,7 +45,11 @@ def protection_of(
         return Protection()
     ring = privacy_keys.ring(target)
     with closing(target.connect()) as connection, connection.cursor() as cursor:
-        note_key(cursor, ring)
+        if target.kind == "postgres":
+            cursor.execute("select to_regprocedure('ops.privacy_reveal(text, text)') is null")
+            if cursor.fetchone()[0]:
+                prepare(cursor)
+        note_key(cursor, ring, target.clock)
         declare(cursor, pipeline, personal)
         return Protection(ring, sealing=privacy_keys.sealing(), tombstones=tombstones(cursor))
 
@@ -89,21 +93,30 @@ begin
             each.column_name)
             into place, class, value using wanted;
         if value is not null then
-            insert into ops.privacy_audit (who, action, reason, pseudonym, column_name)
-                values (session_user, 'reveal', why, wanted, place);
+            insert into ops.privacy_audit (at, who, action, reason, pseudonym, column_name)
+                values (clock_timestamp(), session_user, 'reveal', why, wanted, place);
             return next;
             return;
         end if;
     end loop;
-    insert into ops.privacy_audit (who, action, reason, pseudonym)
-        values (session_user, 'reveal', why, wanted);
+    insert into ops.privacy_audit (at, who, action, reason, pseudonym)
+        values (clock_timestamp(), session_user, 'reveal', why, wanted);
 end $$;
 revoke all on function ops.privacy_reveal(text, text) from public;
 """
 
 
-def note_key(cursor: Any, ring: Ring) -> None:
-    """Note the key in use.
+def note(cursor: Any, action: str, reason: str, *, pseudonym: str | None = None, place: str = "") -> None:
+    """A line of the audit, on Postgres."""
+    cursor.execute(
+        "insert into ops.privacy_audit (at, who, action, reason, pseudonym, column_name)"
+        " values (clock_timestamp(), session_user, %s, %s, %s, %s)",
+        [action, reason, pseudonym, place or None],
+    )
+
+
+def note_key(cursor: Any, ring: Ring, clock: str = "now()") -> None:
+    """Note the key in use; ``clock`` is SQL for the present instant.
 
     Raises:
         ConfigurationError: the warehouse has pseudonyms of another one: new ones would not equal them.
@@ -121,7 +134,7 @@ def note_key(cursor: Any, ring: Ring) -> None:
         )
     cursor.execute(
         "insert into ops.privacy_keys (key_id, first_used_at)"
-        " select %s, current_timestamp where not exists (select 1 from ops.privacy_keys where key_id = %s)",
+        f" select %s, {clock} where not exists (select 1 from ops.privacy_keys where key_id = %s)",
         [ring.current.id] * 2,
     )
 

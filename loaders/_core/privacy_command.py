@@ -18,7 +18,7 @@ from loaders._core import command, places, privacy_keys, warehouse
 from loaders._core.declare import Clock
 from loaders._core.errors import AdstarError, ConfigurationError, UsageError
 from loaders._core.privacy import SEALED, Personal, Protection, Ring, is_sealed, pseudonym_columns
-from loaders._core.privacy_books import Treatment, personal_tables, prepare, remap, texts, tombstones
+from loaders._core.privacy_books import Treatment, note, personal_tables, prepare, remap, texts, tombstones
 from loaders._core.privacy_person import erase, export, leases, postgres_only
 from loaders._core.privacy_scan import scan
 from loaders._core.warehouse import Target
@@ -173,10 +173,8 @@ def retention(target: Target, days: int, apply: bool, say: Callable[[str], None]
                 if count and apply:
                     blank = ", ".join(f'"{column}" = null' for column in personal)
                     cursor.execute("update " + old.replace(" where ", f" set {blank} where ", 1))
-                    cursor.execute(
-                        "insert into ops.privacy_audit (action, reason, column_name) values (%s, %s, %s)",
-                        ["retention", f"older than {days} days: {count} rows", f"{schema}.{table}"],
-                    )
+                    said = f"older than {days} days: {count} rows"
+                    note(cursor, "retention", said, place=f"{schema}.{table}")
             if count:
                 said = "blanked" if apply else "would be blanked"
                 say(f"{schema}.{table}: {count:,} rows older than {days} days {said}")
@@ -185,10 +183,7 @@ def retention(target: Target, days: int, apply: bool, say: Callable[[str], None]
 def _note(target: Target, action: str, reason: str, pseudonym: str | None) -> None:
     with closing(target.connect()) as connection, connection.cursor() as cursor:
         prepare(cursor)
-        cursor.execute(
-            "insert into ops.privacy_audit (action, reason, pseudonym) values (%s, %s, %s)",
-            [action, reason, pseudonym],
-        )
+        note(cursor, action, reason, pseudonym=pseudonym)
 
 
 def _start(args: Namespace) -> dict[Personal, str]:

@@ -325,33 +325,48 @@ def _remember_patterns(cursor: Any, person: Person) -> None:
 _PATTERN = "(select pattern from privacy_pattern)"
 
 
-def _text_columns(cursor: Any) -> Iterator[tuple[str, str, str, str]]:
-    """Every text column of the warehouse, with its type, but those with pseudonyms."""
+def _mentioning(cursor: Any) -> list[tuple[str, str, str, str, int]]:
+    """Every text column of the warehouse that holds the pattern: schema, table, column, type, and how often.
+
+    One reading of each table; columns of pseudonyms are left out.
+    """
     cursor.execute(
-        "select c.table_schema, c.table_name, c.column_name, c.udt_name from information_schema.columns c"
+        "select c.table_schema, c.table_name, array_agg(array[c.column_name::text, c.udt_name::text])"
+        " from information_schema.columns c"
         " join information_schema.tables t using (table_schema, table_name)"
-        " where t.table_type = 'BASE TABLE' and c.table_schema not like 'pg\\_%%'"
+        " where t.table_type = 'BASE TABLE' and c.table_schema not like 'pg\\_%'"
         " and c.table_schema <> 'information_schema'"
-        " and c.data_type in ('text', 'character varying', 'json', 'jsonb') order by 1, 2, 3"
+        " and (c.table_schema, c.table_name) <> ('ops', 'tombstones')"
+        " and c.data_type in ('text', 'character varying', 'json', 'jsonb') group by 1, 2 order by 1, 2"
     )
-    for schema, table, column, kind in cursor.fetchall():
-        if not column.endswith(SUFFIX) and (schema, table) != ("ops", "tombstones"):
-            yield schema, table, column, kind
+    found = []
+    for schema, table, columns in cursor.fetchall():
+        searched = [(column, kind) for column, kind in columns if not column.endswith(SUFFIX)]
+        if not searched:
+            continue
+        counts = [f'count(*) filter (where "{column}"::text ~* {_PATTERN})' for column, _ in searched]
+        cursor.execute(f'select {", ".join(counts)} from "{schema}"."{table}"')
+        for (column, kind), count in zip(searched, cursor.fetchone(), strict=True):
+            if count:
+                found.append((schema, table, column, kind, count))
+    return found
 
 
 def _clean_texts(cursor: Any, person: Person, ring: Ring, tables: Tables) -> dict[str, int]:
-    """Replace the person's values in any text of the warehouse, and drop raw bytes that hold one."""
+    """Replace the person's values in any text of the warehouse, and drop documents that hold one."""
     cleaned: dict[str, int] = {}
-    if not any(len(value) >= DISTINCTIVE for values in person.values.values() for value in values):
-        return cleaned
-    for schema, table, column, kind in _text_columns(cursor):
+    for schema, table, column, kind, count in _mentioning(cursor):
+        audit = (schema, table) == ("ops", "privacy_audit")
+        if audit:  # Whoever wrote a value into a reason: it may not stay.
+            cursor.execute("alter table ops.privacy_audit disable trigger user")
         cursor.execute(
             f'update "{schema}"."{table}" set "{column}" ='
             f" regexp_replace(\"{column}\"::text, {_PATTERN}, '{ERASED}', 'gi')::{kind}"
             f' where "{column}"::text ~* {_PATTERN}'
         )
-        if cursor.rowcount:
-            cleaned[f"{schema}.{table}.{column}"] = cursor.rowcount
+        if audit:
+            cursor.execute("alter table ops.privacy_audit enable trigger user")
+        cleaned[f"{schema}.{table}.{column}"] = count
     for (schema, table), personal in tables.items():
         for column in (c for c, kind in personal.items() if kind is Personal.DOCUMENT):
             cursor.execute(
@@ -394,11 +409,9 @@ def _blank_rows(cursor: Any, person: Person, tables: Tables) -> dict[str, int]:
 
 def _leftovers(cursor: Any, person: Person, tables: Tables) -> list[str]:
     """Where something of the person still stands, with how many rows: the proof that nothing does."""
-    left = []
-    for schema, table, column, _ in _text_columns(cursor):
-        cursor.execute(f'select count(*) from "{schema}"."{table}" where "{column}"::text ~* {_PATTERN}')
-        if count := cursor.fetchone()[0]:
-            left.append(f"{schema}.{table}.{column}: {count:,}")
+    left = [
+        f"{schema}.{table}.{column}: {count:,}" for schema, table, column, _, count in _mentioning(cursor)
+    ]
     for (schema, table), personal in tables.items():
         if _links(personal):
             cursor.execute(

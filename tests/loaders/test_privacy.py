@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -23,7 +24,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from loaders._core import privacy_command, privacy_keys
+from loaders._core import privacy_books, privacy_command, privacy_keys, privacy_record
+from loaders._core.configure import available
 from loaders._core.declare import Loader, Window
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.errors import ConfigurationError, UsageError
@@ -445,7 +447,7 @@ def test_planted_values_are_in_raw_alone_and_sealed_nowhere(
     assert KEY.id in outside
     assert planted_in(outside, 1, 2, 3, 4, 5) == []
     inside = planted_in(dump(landed.target), 1, 2, 3)
-    assert len(inside) == (0 if "sealed" in request.node.name else 24)
+    assert len(inside) == (0 if "[sealed]" in request.node.name else 24)
 
 
 def test_after_an_erasure_nothing_is_left_and_nothing_comes_back(landed: Vendor, tmp_path: Path) -> None:
@@ -457,6 +459,8 @@ def test_after_an_erasure_nothing_is_left_and_nothing_comes_back(landed: Vendor,
             "update marts.dim_user set note = %s where user_key = 1", [f"wrote as {email.upper()}"]
         )
         cursor.execute("update raw_vendor.days set clicks = %s where id = 'r2'", [f"invited by {email}"])
+        privacy_books.prepare(cursor)
+        privacy_books.note(cursor, "erase", f"{email} has asked")
     log = tmp_path / "state" / "some.log"
     log.write_text(f"x user-000001 x user-0000012 {email}\n")
     before = [state(target, query) for query in CONSERVED]
@@ -468,6 +472,7 @@ def test_after_an_erasure_nothing_is_left_and_nothing_comes_back(landed: Vendor,
     assert done.left == []
     assert done.pseudonyms == 4  # e-mail, phone, user and device
     assert done.rows == {"raw_vendor.days": 2, "raw_vendor.entities": 1}
+    assert state(target, "select reason from ops.privacy_audit") == [("[erased] has asked",)]
     assert {"ops.runs.message", "marts.dim_user.note", "raw_vendor.days.clicks"} <= set(done.texts)
     assert str(log) in done.files
     assert log.read_text() == "x [erased] x user-0000012 [erased]\n"
@@ -537,7 +542,7 @@ def test_an_erasure_follows_a_person_and_stops_at_what_strangers_share(vendor: V
     vendor.run(with_people())
     done = erase(vendor.target, {Personal.EMAIL: "A@example.com"})
     assert (done.left, done.pseudonyms) == ([], 3)
-    query = "select id, user_id, device, ip, full_name from raw_vendor.entities order by _row_no"
+    query = "select id, user_id, device, ip, full_name from raw_vendor.entities order by _run_seq, _row_no"
     expected = [
         ("mail+user", *[None] * 4),
         ("user+device", *[None] * 4),
@@ -645,7 +650,7 @@ def test_rotation_makes_every_pseudonym_and_ciphertext_anew(
     done = dlt("rotate")
     assert done.returncode == 0, done.stderr
     new = Key(OTHER_KEY)
-    sealed = "sealed" in request.node.name
+    sealed = "[sealed]" in request.node.name
     for name, email, pseudonym in landed.query("select id, email, email__pseudonym from raw_vendor.days"):
         number = int(name[1:])
         expected = new.pseudonym(Personal.EMAIL, person(number)["email"])
@@ -754,3 +759,30 @@ def test_the_scan_is_quiet_where_all_is_declared_and_names_what_is_not(vendor: V
 def test_cards_are_told_by_their_last_digit(good: str) -> None:
     assert luhn(good)
     assert not any(luhn(good[:-1] + str((int(good[-1]) + n) % 10)) for n in range(1, 10))
+
+
+# -- what the pages say
+
+
+def test_the_pages_code_breaks_plain_hashes_and_not_keyed_ones() -> None:
+    page = (ROOT / "docs" / "privacy.md").read_text()
+    (code,) = [part for part in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "hashlib" in part]
+    ran: dict[str, Any] = {}
+    exec(code, ran)
+    # Any machine that runs this project would be through with all of them within a day.
+    assert max(ran["minutes"].values()) < 24 * 60
+
+
+def test_the_record_of_processing_is_what_the_loaders_declare() -> None:
+    assert privacy_record.path().read_text() == privacy_record.record(available().values()), (
+        "run `python -m loaders._core.privacy_record`"
+    )
+
+
+def test_the_record_of_processing_names_every_personal_column() -> None:
+    told = privacy_record.record([with_people()])
+    for resource in ("days", "entities"):
+        for column, kind in PERSONAL.items():
+            line = next(each for each in told.splitlines() if f"raw_vendor.{resource}.{column}`" in each)
+            assert kind.value in line
+            assert (f"{column}__pseudonym" in line) == (kind is not Personal.DOCUMENT)
