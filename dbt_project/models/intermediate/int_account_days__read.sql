@@ -157,7 +157,8 @@ select
     ) as fact_ad_performance_state,
     {%- for model in ['fact_ad_conversion', 'int_conversion_actions__daily'] %}
     md5(
-        common_state || ' ' {{ "|| rate_state || ' '" if model == 'fact_ad_conversion' }} || {{ run.format('conversion') }}
+        common_state || ' ' || {{ "rate_state || ' ' || " if model == 'fact_ad_conversion' -}}
+        {{ run.format('conversion') }}
         || case
             when platform = 'facebook_ads'
                 then ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }} || ' ' || missing_ads_state

@@ -28,34 +28,43 @@ with unconverted as (
 quoted as (
     select
         currency_code,
-        min(date_day) as first_rate_day,
-        max(date_day) as last_rate_day
+        min(rate_date) as first_rate_day,
+        max(rate_date) as last_rate_day
     from {{ ref('int_exchange_rates__daily') }}
     group by currency_code
+),
+
+advised as (
+    select
+        unconverted.fact,
+        unconverted.currency_code,
+        unconverted.date_day,
+        case
+            when unconverted.currency_code <> accounts.currency_code
+                then 'the account is in ' || accounts.currency_code || ', see assert_account_days_have_one_currency'
+            when quoted.currency_code is null
+                then 'no rate of it has landed: declare the feed exchange_rates, see docs/runbooks/exchange-rates.md'
+            else
+                'the feed exchange_rates has rates of it from '
+                || cast(quoted.first_rate_day as {{ type_text() }}) || ' to '
+                || cast(quoted.last_rate_day as {{ type_text() }}) || ': see docs/runbooks/exchange-rates.md'
+        end as advice
+    from unconverted
+    inner join {{ ref('dim_account') }} as accounts
+        on unconverted.account_key = accounts.account_key
+    left join quoted
+        on unconverted.currency_code = quoted.currency_code
+    -- assert_every_account_has_a_currency names the others.
+    where accounts.currency_code <> 'XXX'
 )
 
 select
-    unconverted.fact,
-    unconverted.currency_code,
+    fact,
+    currency_code,
     '{{ var("reporting_currency") }}' as reporting_currency_code,
-    min(unconverted.date_day) as first_day,
-    max(unconverted.date_day) as last_day,
+    min(date_day) as first_day,
+    max(date_day) as last_day,
     count(*) as row_count,
-    case
-        when unconverted.currency_code <> accounts.currency_code
-            then 'the account is in ' || accounts.currency_code || ', see assert_account_days_have_one_currency'
-        when quoted.currency_code is null
-            then 'no rate of it has landed: declare the feed exchange_rates, see docs/runbooks/exchange-rates.md'
-        else
-            'the feed exchange_rates has rates of it from '
-            || cast(quoted.first_rate_day as {{ type_text() }}) || ' to '
-            || cast(quoted.last_rate_day as {{ type_text() }}) || ': see docs/runbooks/exchange-rates.md'
-    end as advice
-from unconverted
-inner join {{ ref('dim_account') }} as accounts
-    on unconverted.account_key = accounts.account_key
-left join quoted
-    on unconverted.currency_code = quoted.currency_code
--- assert_every_account_has_a_currency names the others.
-where accounts.currency_code <> 'XXX'
-group by 1, 2, 3, 7
+    advice
+from advised
+group by fact, currency_code, advice
