@@ -119,11 +119,14 @@ class Resource:
             reads). Others appear with their first value.
         per_account: False for the list of accounts itself: read once a run, with ``Loader.root``.
         account: id of the only account that has it; None: all have it.
+        copy: ``(api, account)`` -> ``copying.Reading``, instead of ``read``: a table of a database, which lands
+            with its types and as versions of its rows.
+        every_days: read only if the newest receipt is older than this many days.
     """
 
     name: str
-    read: Reader
-    records: tuple[str, ...]
+    read: Reader = lambda api, account, window: iter(())
+    records: tuple[str, ...] = ()
     opens: tuple[str, ...] = ()
     day: tuple[str, ...] = ()
     totals: tuple[str, ...] = ()
@@ -131,6 +134,8 @@ class Resource:
     columns: tuple[str, ...] = ()
     per_account: bool = True
     account: str | None = None
+    copy: Callable[[Any, Account], Any] | None = None
+    every_days: int = 0
 
 
 @configspec
