@@ -6,34 +6,40 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
 from google.ads.googleads.v26.services.types.google_ads_service import GoogleAdsRow
 from wire import Answer, Ask, Time, vendor
 
+from loaders import google_ads
 from loaders._core import errors
 from loaders._core.declare import Account, Clock, Window
 from loaders._core.http import Reply
 from loaders._core.pages import Api
-from loaders._core.stream import Mark, whole
+from loaders._core.run import SourceRun
+from loaders._core.stream import Mark, Version, whole
+from loaders._core.warehouse import Target
 from loaders.google_ads import LOADER, classify
 from simulators.server import Simulator
 
 MANAGER = "8033211460"
 ACCOUNT = Account("123", timezone="Europe/Berlin")
+NOON = Clock(datetime(2026, 2, 28, 12, tzinfo=UTC))
 WINDOW = Window(date(2026, 2, 1), date(2026, 2, 28))
 RESOURCES = {resource.name: resource for resource in LOADER.resources}
-REPORTS = [name for name, resource in RESOURCES.items() if resource.day]
+REPORTS = [name for name, resource in RESOURCES.items() if resource.totals]
 ENTITIES = ["campaign", "ad_group", "ad_group_ad", "ad_group_criterion", "conversion_action"]
 DELIVERY = {"metrics.impressions", "metrics.clicks", "metrics.cost_micros"}
 
 
 @contextmanager
-def opened(url: str, **settings: Any) -> Iterator[tuple[Api, Time]]:
+def opened(url: str, clock: Clock = NOON, **settings: Any) -> Iterator[tuple[Api, Time]]:
     chosen = LOADER.settings()
     plain = {
         "base_url": url,
@@ -46,7 +52,7 @@ def opened(url: str, **settings: Any) -> Iterator[tuple[Api, Time]]:
     for name, value in (plain | settings).items():
         setattr(chosen, name, value)
     time = Time()
-    with LOADER.connect(chosen, Clock()) as api:
+    with LOADER.connect(chosen, clock) as api:
         api.http.clock, api.http.sleep = time.clock, time.sleep
         yield api, time
 
@@ -79,7 +85,7 @@ def queries(asked: list[Ask]) -> list[str]:
 
 def query(name: str) -> str:
     with vendor(Google()) as server, opened(server.url) as (api, _):
-        read(api, name)
+        read(api, name, window=Window(WINDOW.since, WINDOW.since) if name == "click_view" else WINDOW)
     (found,) = queries(server.asked)
     return found
 
@@ -102,7 +108,7 @@ def failure(
 # --- what is asked for --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*ENTITIES, *REPORTS])
+@pytest.mark.parametrize("name", [*ENTITIES, *REPORTS, "click_view"])
 def test_every_field_of_every_query_exists_in_v26(name):
     for field in selected(query(name)):
         kind = GoogleAdsRow.meta.pb.DESCRIPTOR
@@ -178,7 +184,7 @@ def test_a_long_window_is_cut_into_months_without_gap_or_overlap():
 
 
 def test_tables_days_totals_and_opened_objects_are_declared():
-    assert list(RESOURCES) == ["customer_client", *ENTITIES, *REPORTS]
+    assert list(RESOURCES) == ["customer_client", *ENTITIES, *REPORTS, "click_view"]
     for name in REPORTS:
         resource = RESOURCES[name]
         assert resource.day == ("segments", "date")
@@ -201,6 +207,57 @@ def test_settings_name_the_window_the_floor_and_the_version():
     settings = LOADER.settings()
     assert (settings.window_days, settings.history_months, settings.api_version) == (90, 37, "v26")
     assert settings.api_version_sunset is not None
+
+
+# --- clicks: one day a query, and not again once it was read late enough ------------------------------------
+
+
+def clicks_read(server: Any, window: Window, versions: dict[date | None, str] | None = None) -> list[Any]:
+    account = replace(ACCOUNT, versions=versions or {})
+    with opened(server.url) as (api, _):
+        return list(RESOURCES["click_view"].read(api, account, window))
+
+
+def days_asked(server: Any) -> list[str]:
+    return [
+        re.fullmatch(r".+ FROM click_view WHERE segments.date = '(\S+)'", each)[1]
+        for each in queries(server.asked)
+    ]
+
+
+def test_clicks_are_asked_for_day_by_day():
+    with vendor(Google()) as server:
+        read_ = clicks_read(server, Window(date(2026, 2, 22), date(2026, 2, 28)))
+        assert days_asked(server) == [f"2026-02-{day}" for day in range(22, 29)]
+    told = [each for each in read_ if isinstance(each, Version)]
+    assert [each.days for each in told] == [(date(2026, 2, day),) for day in range(22, 29)]
+    assert not any(each.unchanged for each in told)
+    assert [each.text.split()[0] for each in told] == ["all"] * 3 + ["some"] * 4
+
+
+def test_clicks_of_a_day_read_late_enough_are_not_asked_for_again():
+    window = Window(date(2026, 2, 22), date(2026, 2, 28))
+    with vendor(Google()) as server:
+        told = [each for each in clicks_read(server, window) if isinstance(each, Version)]
+    versions = {each.days[0]: each.text for each in told}
+    with vendor(Google()) as server:
+        again = clicks_read(server, window, versions)
+        assert days_asked(server) == [f"2026-02-{day}" for day in range(25, 29)]
+    kept = [each for each in again if isinstance(each, Version) and each.unchanged]
+    assert [each.days for each in kept] == [(date(2026, 2, day),) for day in range(22, 25)]
+    with vendor(Google()) as server:  # what an older query has read
+        clicks_read(server, window, dict.fromkeys(versions, "all 00000000"))
+        assert len(days_asked(server)) == 7
+
+
+def test_clicks_that_google_tells_no_more_stay_as_they_have_landed():
+    window = Window(date(2025, 11, 29), date(2025, 12, 1))  # 91, 90 and 89 days before
+    with vendor(Google()) as server:
+        found = clicks_read(server, window, {date(2025, 11, 30): "some 00000000"})
+        assert days_asked(server) == ["2025-12-01"]
+    assert [each for each in found if isinstance(each, Version) and each.unchanged] == [
+        Version("some 00000000", (date(2025, 11, 30),), unchanged=True)
+    ]
 
 
 # --- the wire -----------------------------------------------------------------------------------------------
@@ -670,3 +727,47 @@ def test_a_quota_of_hours_stops_with_a_clear_message(sim):
         with pytest.raises(errors.GaveUp, match="asks to wait 40591 s"):
             read(api, "campaign", account)
     assert time.slept == []
+
+
+def test_daily_runs_land_every_click_and_ask_for_the_last_days_only(target: Target):
+    """Late clicks of the last days come with the next run; days before these are not asked for again."""
+    with Simulator(seed=7, days=12, now=NOW) as sim:
+        for run in range(3):
+            sim.set_now(NOW + timedelta(days=run))
+            sim.requests.clear()
+            settings = LOADER.settings()
+            for name, value in sim.settings_env().items():
+                if name.startswith("SOURCES__GOOGLE_ADS__"):
+                    setattr(settings, name.removeprefix("SOURCES__GOOGLE_ADS__").lower(), value)
+            settings.window_days = 20
+            asked: list[str] = []
+            with patch("loaders.google_ads.search", side_effect=noting(asked, google_ads.search)):
+                assert SourceRun(LOADER, settings, target, Clock(sim.now)).execute().outcome == "ok"
+            days = {each.split("'")[1] for each in asked if each.startswith("click_view")}
+            today = sim.now.date()
+            assert len(days) >= 20 if run == 0 else min(days) >= str(today - timedelta(days=6)), run
+        people = sim.state.people
+        assert people is not None
+        expected = {
+            (account.id, day, view.gclid)
+            for account in sim.business.accounts("google_ads")
+            for day in (sim.business.first_day + timedelta(days=n) for n in range(12))
+            for view in people.click_views(account, day, sim.now)
+        }
+    with target.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "select r._account, r._day, r.click_view__gclid from raw_google_ads.click_view r join (select distinct"
+            " on (account, day) * from raw_google_ads.covered where resource = 'click_view' order by account, day,"
+            " run_seq desc) c on (r._account, r._day, r._run_seq) = (c.account, c.day, c.data_run_seq)"
+        )
+        landed = cursor.fetchall()
+    assert len(landed) == len(set(landed))
+    assert {row for row in landed if row[1] < NOW.date()} == {row for row in expected if row[1] < NOW.date()}
+
+
+def noting(asked: list[str], search: Any) -> Any:
+    def noted(api: Api, customer: str, fields: str, source: str) -> Iterator[bytes]:
+        asked.append(source)
+        return search(api, customer, fields, source)
+
+    return noted

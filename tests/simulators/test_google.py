@@ -107,7 +107,7 @@ def test_the_vendors_own_classes_read_every_batch_the_loader_asks_for(
     from google.protobuf import json_format
 
     from loaders._core.declare import Clock, Window
-    from loaders._core.stream import Mark
+    from loaders._core.stream import whole
     from loaders.google_ads import LOADER, GoogleAdsSettings
 
     client, state = server
@@ -126,9 +126,7 @@ def test_the_vendors_own_classes_read_every_batch_the_loader_asks_for(
         for resource in LOADER.resources:
             for account in accounts if resource.per_account else [LOADER.root(api)]:
                 window = Window(SINCE, SINCE + timedelta(days=1)) if resource.day else None
-                for batch in resource.read(api, account, window):
-                    if isinstance(batch, Mark):
-                        continue
+                for batch in whole(resource.read(api, account, window)):
                     response = types.SearchGoogleAdsStreamResponse.from_json(
                         batch, ignore_unknown_fields=False
                     )
@@ -653,3 +651,71 @@ def test_it_is_fast_at_scale() -> None:
     rows = body.count(b'"metrics":{')
     assert rows > 30_000
     assert rows / seconds > 50_000
+
+
+# --- click_view ---------------------------------------------------------------------------------------------
+
+CLICKS = (
+    "SELECT segments.date, segments.device, segments.ad_network_type, campaign.id, ad_group.id,"
+    " click_view.gclid, click_view.ad_group_ad, click_view.keyword FROM click_view"
+)
+
+
+def test_click_view_tells_of_each_click_of_one_day_what_it_was(api: Api) -> None:
+    people = api.state.people
+    assert people is not None
+    without_ads = keywords = 0
+    for customer in api.customers:
+        for day in days():
+            rows = api.rows(f"{CLICKS} WHERE segments.date = '{day}'", customer.id)
+            views = people.click_views(customer, day, NOW)
+            assert [row["clickView"]["gclid"] for row in rows] == [view.gclid for view in views]
+            for row, view in zip(rows, views, strict=True):
+                above, click = f"customers/{customer.id}", row["clickView"]
+                assert click["resourceName"] == f"{above}/clickViews/{day}~{view.gclid}"
+                assert row["campaign"]["id"] == view.campaign_id
+                assert row["segments"] == {
+                    "date": str(day), "device": view.device, "adNetworkType": view.network,
+                }  # fmt: skip
+                if view.ad_id:
+                    assert click["adGroupAd"] == f"{above}/adGroupAds/{view.ad_group_id}~{view.ad_id}"
+                    assert row["adGroup"]["resourceName"] == f"{above}/adGroups/{view.ad_group_id}"
+                    assert row["adGroup"]["id"] == view.ad_group_id
+                else:
+                    assert "adGroup" not in row
+                    assert "adGroupAd" not in click
+                    without_ads += 1
+                keyword = f"{above}/adGroupCriteria/{view.ad_group_id}~{view.criterion_id}"
+                assert click.get("keyword") == (keyword if view.criterion_id else None)
+                keywords += "keyword" in click
+    assert without_ads
+    assert keywords
+
+
+def test_click_view_is_filtered_and_counted_like_any_resource(api: Api) -> None:
+    where = f"FROM click_view WHERE segments.date = '{SINCE}'"
+    one, *_ = api.rows(f"SELECT click_view.gclid {where}")
+    gclid = one["clickView"]["gclid"]
+    found = api.rows(f"SELECT click_view.gclid, metrics.clicks {where} AND click_view.gclid = '{gclid}'")
+    assert [row["metrics"] for row in found] == [{"clicks": "1"}]
+    assert found[0]["clickView"] == one["clickView"]
+
+
+@pytest.mark.parametrize(
+    ("where", "code"),
+    [
+        ("", "EXPECTED_FILTER_ON_A_SINGLE_DAY"),
+        (f" WHERE {DAYS}", "EXPECTED_FILTER_ON_A_SINGLE_DAY"),
+        (f" WHERE segments.date >= '{SINCE}'", "EXPECTED_FILTER_ON_A_SINGLE_DAY"),
+        (" WHERE segments.date = '2025-11-30'", "DATE_TOO_OLD"),
+    ],
+)
+def test_click_view_wants_one_day_of_the_last_ninety(api: Api, where: str, code: str) -> None:
+    assert api.refusal(CLICKS + where) == (400, {"clickViewError": code})
+
+
+def test_click_view_has_days_without_clicks_and_no_cost(api: Api) -> None:
+    assert api.rows(f"{CLICKS} WHERE segments.date BETWEEN '2025-12-01' AND '2025-12-01'") == []
+    assert api.rows(f"{CLICKS} WHERE segments.date = '2026-03-02'") == []
+    query = f"SELECT click_view.gclid, metrics.cost_micros FROM click_view WHERE segments.date = '{SINCE}'"
+    assert api.refusal(query) == (400, {"queryError": "PROHIBITED_METRIC_IN_SELECT_OR_WHERE_CLAUSE"})
