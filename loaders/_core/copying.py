@@ -103,10 +103,10 @@ class Pipe:
         self._batches: queue.Queue[tuple[bytes, int] | BaseException | None] = queue.Queue(BATCHES_AHEAD)
         self._rows: list[bytes] = []
         self._closed = threading.Event()
+        self.error: BaseException | None = None
 
     def through(self, read: Callable[[Write], None], into: Callable[[Any], None]) -> None:
         """Let ``read`` write rows in a thread of its own while ``into`` takes them in this one."""
-        self.error: BaseException | None = None
         thread = threading.Thread(target=self._fill, args=(read,), name="read rows", daemon=True)
         thread.start()
         try:
@@ -119,13 +119,16 @@ class Pipe:
 
     def read(self, size: int = -1) -> bytes:
         """What psycopg2 sends next; nothing at the end. For the warehouse's thread."""
-        self._check()
-        batch = self._batches.get()
+        try:
+            self._check()
+            batch = self._batches.get()
+            if isinstance(batch, BaseException):
+                raise batch
+        except BaseException as error:
+            self.error = error  # psycopg2 makes an error of its own of it
+            raise
         if batch is None:
             return b""
-        if isinstance(batch, BaseException):
-            self.error = batch
-            raise batch
         self._noted(batch[1])
         kill_point("read.first_page")
         return batch[0]
@@ -219,12 +222,8 @@ class TableCopy:
                 f"tables of databases land by COPY from a stream, which target {self._books.target.name!r}"
                 f" ({self._books.target.kind}) has not; use a Postgres warehouse for {self._books.pipeline}"
             )
-        with closing(self._books.target.connect()) as connection:
-            try:
-                with connection.cursor() as cursor:
-                    return self._land(connection, cursor, read_at)
-            except (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.NotSupportedError) as error:
-                raise self._refusal(error) from None
+        with closing(self._books.target.connect()) as connection, connection.cursor() as cursor:
+            return self._land(connection, cursor, read_at)
 
     def _land(self, connection: Any, cursor: Any, read_at: datetime) -> Copied:
         is_new = self._lay_out(cursor)
@@ -328,14 +327,18 @@ class TableCopy:
         return read, total.rows, total.rows_hash, self._run_seq
 
     def _stream(self, cursor: Any, into: str, read: Callable[[Write], None], start: int = 0) -> SetSum:
-        system = (str(self._run_seq), "%d", _escaped(self._account.id), "\\N", self._load_id)
-        pipe = Pipe("\t".join([*(s.replace("%", "%%") if s != "%d" else s for s in system), ""]).encode(),
-                    self._check, self._noted)
+        account = self._account.id.translate(_ESCAPES).replace("%", "%%")
+        prefix = f"{self._run_seq}\t%d\t{account}\t\\N\t{self._load_id}\t"
+        pipe = Pipe(prefix.encode(), self._check, self._noted)
         pipe.sum.rows = start
         columns = ", ".join([*SYSTEM_COLUMNS, *map(_quoted, self._raw)])
-        pipe.through(
-            read, lambda rows: cursor.copy_expert(f"copy {into} ({columns}) from stdin", rows, size=1 << 30)
-        )
+        copy = f"copy {into} ({columns}) from stdin"
+        try:
+            pipe.through(read, lambda rows: cursor.copy_expert(copy, rows, size=1 << 30))
+        except psycopg2.DataError as error:
+            if error is pipe.error:
+                raise
+            raise self._refusal(error) from None
         pipe.sum.rows -= start
         return pipe.sum
 
@@ -453,7 +456,8 @@ class TableCopy:
                 pass
 
         pipe.through(
-            lambda write: cursor.copy_expert(f"copy (select {columns} from staged) to stdout", _Sink(write)), into
+            lambda write: cursor.copy_expert(f"copy (select {columns} from staged) to stdout", _Sink(write)),
+            into,
         )
         return pipe.sum
 
@@ -474,10 +478,6 @@ class TableCopy:
 class _Sink:
     def __init__(self, write: Write) -> None:
         self.write = write
-
-
-def _escaped(text: str) -> str:
-    return text.translate(_ESCAPES)
 
 
 def line(values: Iterator[str | None]) -> bytes:

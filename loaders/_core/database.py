@@ -45,7 +45,9 @@ class Address(msgspec.Struct, frozen=True):
     @property
     def said(self) -> str:
         """The address as it may be shown."""
-        return f"{self.host}{f':{self.port}' if self.port else ''}, database {self.database}, user {self.user}"
+        return (
+            f"{self.host}{f':{self.port}' if self.port else ''}, database {self.database}, user {self.user}"
+        )
 
 
 def address(dsn: str, where: str) -> Address:

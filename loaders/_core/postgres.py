@@ -20,12 +20,36 @@ from loaders._core.errors import AccountError, ConfigurationError, VendorError
 
 # Values whose text any Postgres reads back as the same value. What is not here (enums, composites, types of
 # extensions) has no such type in the warehouse and lands as text; money's text depends on the server's locale.
-_KEPT = (
-    "bool int2 int4 int8 float4 float8 numeric text varchar bpchar uuid json jsonb date time timetz timestamp"
-    " timestamptz interval bytea inet cidr macaddr macaddr8 bit varbit"
-).split()
+_KEPT = [
+    "bool",
+    "int2",
+    "int4",
+    "int8",
+    "float4",
+    "float8",
+    "numeric",
+    "text",
+    "varchar",
+    "bpchar",
+    "uuid",
+    "json",
+    "jsonb",
+    "date",
+    "time",
+    "timetz",
+    "timestamp",
+    "timestamptz",
+    "interval",
+    "bytea",
+    "inet",
+    "cidr",
+    "macaddr",
+    "macaddr8",
+    "bit",
+    "varbit",
+]
 # Modifiers that only limit a value are left out: the source may widen varchar(50) without a new column.
-_LIMITS = "varchar varbit time timetz timestamp timestamptz interval".split()
+_LIMITS = ["varchar", "varbit", "time", "timetz", "timestamp", "timestamptz", "interval"]
 _COLUMNS = """
 with recursive found as (
     select attnum, attname, atttypid as type, atttypmod as modifier from pg_attribute
@@ -71,7 +95,9 @@ class PostgresDatabase:
         self._place = place
         dsn = place.dsn.replace("postgresql+psycopg2:", "postgresql:")
         try:
-            self.connection = psycopg2.connect(dsn, **{"connect_timeout": 15} if "connect_timeout" not in dsn else {})
+            self.connection = psycopg2.connect(
+                dsn, **{"connect_timeout": 15} if "connect_timeout" not in dsn else {}
+            )
         except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:
             raise ConfigurationError(
                 f"the database ({place.said}) can't be reached: {str(error).strip()}; see dsn under"
@@ -171,8 +197,9 @@ class PostgresDatabase:
         )[0][0]
 
     def _chunks(self, table: TableOf) -> Iterator[str]:
-        name = self._of(table)
-        ranges, rows, blocks = self._all(_SIZE.replace("%(table)s", "%s::regclass"), [name])[0]
+        with self._told(table):
+            name = {"table": self._of(table)}
+            ranges, rows, blocks = self._all(_SIZE.replace("%(table)s", "%(table)s::regclass"), name)[0]
         step = max(1, int(table.declared.chunk_rows * blocks / rows)) if rows > 0 else 0
         step = step or -(-table.declared.chunk_rows // _ROWS_A_BLOCK)
         if not ranges or step >= blocks:
@@ -214,6 +241,11 @@ class PostgresDatabase:
                 f"the connection to the database ({self._place.said}) broke while {table.full_name} was read:"
                 f" {str(error).strip()}; nothing of it landed, the next run reads it"
             ) from None
+        except psycopg2.Error as error:  # its own words may repeat a value
+            raise VendorError(
+                f"reading {table.full_name} failed at the source (SQLSTATE {error.pgcode}); try select * from"
+                f" {table.full_name} there ({self._place.said})"
+            ) from None
 
     def _all(self, text: str, values: Any = None) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
@@ -221,13 +253,13 @@ class PostgresDatabase:
             return list(cursor.fetchall())
 
     def _of(self, table: TableOf) -> str:
-        return sql.Identifier(*filter(None, (table.schema, table.table))).as_string(self.connection)
+        return str(sql.Identifier(*filter(None, (table.schema, table.table))).as_string(self.connection))
 
     def _name(self, name: str) -> str:
-        return sql.Identifier(name).as_string(self.connection)
+        return str(sql.Identifier(name).as_string(self.connection))
 
     def _text(self, value: str) -> str:
-        return sql.Literal(value).as_string(self.connection)
+        return str(sql.Literal(value).as_string(self.connection))
 
 
 class _Sink:
