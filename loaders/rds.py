@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from dlt.common.configuration import configspec
@@ -28,7 +29,8 @@ class RdsSettings(Settings):
     """``[sources.rds]``; its tables are ``[sources.rds.tables.<name>]``.
 
     Attributes:
-        dsn: ``postgresql://user:password@host:5432/database`` or ``mysql://...``; take a user that may only read.
+        dsn: ``postgresql://user:password@host:5432/database`` or ``mysql://...``, of a user that may only
+            read.
         database: the name under which its rows are kept; default: the database's own.
         statement_timeout_seconds: how long one statement may take at the source.
         lock_timeout_seconds: how long to wait for a table that somebody else holds for himself.
@@ -42,11 +44,13 @@ class RdsSettings(Settings):
     api_version: str = ""
 
 
+@dataclass(frozen=True)
 class Api:
     """The declared tables of an open database."""
 
-    def __init__(self, database: Database, name: str, tables: dict[str, Table]) -> None:
-        self.database, self.name, self.tables = database, name, tables
+    database: Database
+    name: str
+    tables: dict[str, Table]
 
     def table(self, name: str, *, sweep: bool) -> Reading:
         """A table, or the sweep of its keys."""

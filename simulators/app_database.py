@@ -1,8 +1,10 @@
 """The shop's application database: users, products, orders and their items, as the people have made them.
 
-`sync` makes schema `shop` of a Postgres database what it is at an instant: rows that are new are inserted, rows that
-differ updated, rows that are gone deleted; others are not touched. Doing it again changes nothing.
+`sync` makes schema `shop` of a Postgres database what it is at an instant: rows that are new are inserted,
+rows that differ updated, rows that are gone deleted; others are not touched. Doing it again changes nothing.
 """
+
+# ruff: noqa: S608  (what is put into statements are names of ours; values go beside them)
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Reading(Protocol):
     cursor: Column | None
 
     def rows(self, write: Write, since: str | None = None) -> None:
-        """Give all rows, or those whose cursor is ``since`` or more or NULL, as lines of COPY's text format."""
+        """Give all rows, or those whose cursor is NULL or ``since`` or more, as lines of COPY's text."""
 
     def rows_of(self, write: Write, keys: Sequence[Sequence[str]]) -> None:
         """Give the rows of these keys."""
@@ -74,7 +74,7 @@ class Reading(Protocol):
         """From which cursor on to read when rows were read up to ``last``."""
 
     def reached(self) -> tuple[str | None, str | None]:
-        """How far the rows reach, never beyond the source's clock; and that clock, if the cursor is a time."""
+        """How far the rows reach, at most to the source's clock; and that clock, if the cursor is a time."""
 
 
 @dataclass
@@ -258,7 +258,7 @@ class TableCopy:
     # -- the raw table ----------------------------------------------------------------------------
 
     def _lay_out(self, cursor: Any) -> bool:
-        """Find the raw column of each column, adding those that are missing; is the table still to be made?"""
+        """Find the raw column of each column, adding what is missing; is the table still to be made?"""
         present = self._types(cursor, self._table)
         added: list[str] = []
         for column in self._reading.columns:
@@ -395,8 +395,8 @@ class TableCopy:
         if cursor.fetchone()[0]:
             return 0
         cursor.execute(
-            f"select coalesce(min(run_seq), 0) from {self._books.schema}.covered join ops.commits using (run_seq)"
-            " where resource = %s and account = %s and version::json ->> 'column' = %s"
+            f"select coalesce(min(run_seq), 0) from {self._books.schema}.covered join ops.commits using"
+            " (run_seq) where resource = %s and account = %s and version::json ->> 'column' = %s"
             f" and version::json ->> 'type' = %s and (version::json ->> 'cursor')::{column.type}"
             f" >= %s::{column.type}",
             [self._resource.name, self._account.id, column.name, column.type, since],
@@ -433,8 +433,8 @@ class TableCopy:
             ).rows
         if read:
             self.notes.append(
-                f"{read:,} rows of {self._resource.name} had a cursor that was set back or written late by more"
-                " than the lag; the sweep of keys has found them and they were read"
+                f"{read:,} rows of {self._resource.name} had a cursor that was set back or written late by"
+                " more than the lag; the sweep of keys has found them and they were read"
             )
         return read
 

@@ -129,8 +129,8 @@ class TableOf:
                     self._no_column(setting, column, list(named))
         if declared.cursor and not self.key:
             raise AccountError(
-                f"{self.full_name} has no primary key, so versions of a row can't be told from other rows; set"
-                f" primary_key under [{where}], or leave cursor out to read it whole"
+                f"{self.full_name} has no primary key, so versions of a row can't be told from other rows;"
+                f" set primary_key under [{where}], or leave cursor out to read it whole"
             )
         cursor = named[declared.cursor][0] if declared.cursor else None
         if cursor and not cursor.type.startswith((*_TIMES, *_NUMBERS)):

@@ -119,8 +119,8 @@ class Resource:
             reads). Others appear with their first value.
         per_account: False for the list of accounts itself: read once a run, with ``Loader.root``.
         account: id of the only account that has it; None: all have it.
-        copy: ``(api, account)`` -> ``copying.Reading``, instead of ``read``: a table of a database, which lands
-            with its types and as versions of its rows.
+        copy: ``(api, account)`` -> ``copying.Reading``, instead of ``read``: a table of a database, which
+            lands with its types and as versions of its rows.
         every_days: read only if the newest receipt is older than this many days.
     """
 

@@ -1,11 +1,14 @@
 """A MySQL or MariaDB database, read in one consistent snapshot, as the server writes its values.
 
-The driver converts nothing: values come as the text that the server sends, so a decimal stays exact and a time
-with more than 24 hours is no error. SQLAlchemy knows the catalogue, PyMySQL streams from a cursor on the server's side.
+The driver converts nothing: values come as the text that the server sends, so a decimal stays exact and a
+time with more than 24 hours is no error. SQLAlchemy knows the catalogue, PyMySQL streams from a cursor on the
+server's side.
 
-What MySQL has no equal for in Postgres: a tinyint(1) is a smallint, an enum or set its text, a bit its bytes, a
-zero date (0000-00-00) NULL. A time may be negative or longer than a day, so it lands as an interval.
+What MySQL has no equal for in Postgres: a tinyint(1) is a smallint, an enum or set its text, a bit its bytes,
+a zero date (0000-00-00) NULL. A time may be negative or longer than a day, so it lands as an interval.
 """
+
+# ruff: noqa: S608  (what is put into statements are names, quoted)
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ _OTHERS = {
 _TIMES = {"date": "date", "datetime": "timestamp without time zone", "timestamp": "timestamp with time zone"}
 _DENIED, _NO_TABLE, _TIMED_OUT, _INTERRUPTED, _LOCKED = (1142, 1143), 1146, (3024, 1969), 1317, 1205
 _COLUMNS = """
-select column_name, data_type, column_type, numeric_precision, numeric_scale, column_key
+select column_name, data_type, column_type, numeric_precision, numeric_scale
 from information_schema.columns where table_schema = %s and table_name = %s order by ordinal_position
 """
 _KEY = """
@@ -53,7 +56,7 @@ _quoted = mysql.dialect().identifier_preparer.quote_identifier
 
 
 class MysqlDatabase:
-    """A connection with its transaction; close it at the end. Arguments and errors as ``PostgresDatabase``."""
+    """A connection with its transaction; close it at the end. Arguments, errors: ``PostgresDatabase``."""
 
     def __init__(self, place: Address, statement_seconds: float, lock_seconds: float) -> None:
         self._place = place
@@ -71,8 +74,8 @@ class MysqlDatabase:
             )
         except (pymysql.err.OperationalError, RuntimeError) as error:
             raise ConfigurationError(
-                f"the database ({place.said}) can't be reached: {error}; see dsn under [sources.rds], and whether"
-                " this machine may connect"
+                f"the database ({place.said}) can't be reached: {error}; see dsn under [sources.rds], and"
+                " whether this machine may connect"
             ) from None
         self._run(
             f"set session time_zone = '+00:00', session lock_wait_timeout = {max(1, round(lock_seconds))}"
@@ -98,8 +101,9 @@ class MysqlDatabase:
         if not found:
             there = self._all("select concat(table_schema, '.', table_name) from information_schema.tables")
             raise AccountError(
-                f"there is no table {'.'.join(place)} in the database ({self._place.said}), or this user may not see"
-                f" it; there are {like('.'.join(place), [row[0] for row in there])}; see schema and table"
+                f"there is no table {'.'.join(place)} in the database ({self._place.said}), or this user"
+                f" may not see it; there are {like('.'.join(place), [row[0] for row in there])}; see"
+                f" schema and table"
             )
         return [_column(*row) for row in found], tuple(row[0] for row in self._all(_KEY, place))
 
@@ -127,9 +131,7 @@ class MysqlDatabase:
     def reached(self, table: TableOf, column: Column) -> tuple[str | None, str | None]:
         """As ``copying.Reading.reached``."""
         with self._told(table):
-            found = self._all(
-                f"select max({_quoted(column.name)}), utc_timestamp(6) from {self._of(table)}"  # noqa: S608
-            )
+            found = self._all(f"select max({_quoted(column.name)}), utc_timestamp(6) from {self._of(table)}")
         highest, now = found[0]
         if not is_time(column):
             return highest, None
@@ -138,7 +140,7 @@ class MysqlDatabase:
         return (None if highest is None else min(highest, now) + zone), now + zone
 
     def _copy(self, write: Write, table: TableOf, where: str, values: list[str]) -> None:
-        text = f"select {', '.join(table.expressions)} from {self._of(table)} {where}"  # noqa: S608
+        text = f"select {', '.join(table.expressions)} from {self._of(table)} {where}"
         binary = [column.type == "bytea" for column in table.columns]
         with self._told(table), self.connection.cursor(SSCursor) as cursor:
             cursor.execute(text, values or None)
@@ -154,18 +156,18 @@ class MysqlDatabase:
             code = error.args[0] if error.args else None
             if code in _DENIED:
                 raise AccountError(
-                    f"user {self._place.user} may not read {table.full_name} ({self._place.said}); let its owner"
-                    f" grant select on {table.full_name} to {self._place.user}"
+                    f"user {self._place.user} may not read {table.full_name} ({self._place.said}); let its"
+                    f" owner grant select on {table.full_name} to {self._place.user}"
                 ) from None
             if code in (*_TIMED_OUT, _INTERRUPTED, _LOCKED):
                 raise VendorError(
                     f"reading {table.full_name} was ended by the database (error {code}); raise"
-                    " statement_timeout_seconds or lock_timeout_seconds under [sources.rds]; an index on the cursor"
-                    " makes it short"
+                    " statement_timeout_seconds or lock_timeout_seconds under [sources.rds]; an index on"
+                    " the cursor makes it short"
                 ) from None
             raise VendorError(
-                f"reading {table.full_name} broke off ({self._place.said}): {error}; nothing of it landed, the next"
-                " run reads it"
+                f"reading {table.full_name} broke off ({self._place.said}): {error}; nothing of it landed,"
+                " the next run reads it"
             ) from None
 
     def _of(self, table: TableOf) -> str:
@@ -183,27 +185,25 @@ class MysqlDatabase:
             ]
 
 
-def _column(
-    name: str, kind: str, whole: str, precision: str | None, scale: str | None, _key: str
-) -> tuple[Column, str]:
+def _column(name: str, kind: str, whole: str, precision: str | None, scale: str | None) -> tuple[Column, str]:
     """The column as the warehouse shall have it, and the expression that gives it."""
     quoted = _quoted(name)
+    landed, expression = "bytea", f"st_asbinary({quoted})"  # a geometry: nothing else is left at the end
     if kind in _WHOLE:
-        landed = (_UNSIGNED.get(kind) if "unsigned" in whole else None) or _WHOLE[kind]
-        return Column(name, landed), quoted
-    if kind == "decimal":
-        return Column(name, f"numeric({precision},{scale})"), quoted
-    if kind in _TIMES:
-        return Column(name, _TIMES[kind]), f"if({quoted} = 0, null, {quoted})"
-    if kind == "float":  # as it stands the server would write six digits of it
-        return Column(name, "real"), f"({quoted} + 0e0)"
-    if kind in _OTHERS:
-        return Column(name, _OTHERS[kind]), quoted
-    if kind in _BYTES:
-        return Column(name, "bytea"), quoted
-    if "char" in kind or "text" in kind or kind in ("enum", "set"):
-        return Column(name, "text"), quoted
-    return Column(name, "bytea"), f"st_asbinary({quoted})"  # a geometry, and nothing else is left
+        landed, expression = (_UNSIGNED.get(kind) if "unsigned" in whole else None) or _WHOLE[kind], quoted
+    elif kind == "decimal":
+        landed, expression = f"numeric({precision},{scale})", quoted
+    elif kind in _TIMES:
+        landed, expression = _TIMES[kind], f"if({quoted} = 0, null, {quoted})"
+    elif kind == "float":  # as it stands the server would write six digits of it
+        landed, expression = "real", f"({quoted} + 0e0)"
+    elif kind in _OTHERS:
+        landed, expression = _OTHERS[kind], quoted
+    elif kind in _BYTES:
+        expression = quoted
+    elif "char" in kind or "text" in kind or kind in ("enum", "set"):
+        landed, expression = "text", quoted
+    return Column(name, landed), expression
 
 
 def _text(value: Any, is_binary: bool) -> str | None:

@@ -1,9 +1,11 @@
 """A Postgres database, read in one snapshot, with COPY.
 
 The transaction is ``repeatable read, read only``: everything read belongs to one state, nothing can be
-written, and only the lock is taken that every SELECT takes. Each statement has a time limit. A whole table is read a
-range of its blocks at a time, so a statement stays short however large the table is.
+written, and only the lock is taken that every SELECT takes. Each statement has a time limit. A whole table is
+read a range of its blocks at a time, so a statement stays short however large the table is.
 """
+
+# ruff: noqa: S608  (what is put into statements are names and literals, quoted)
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from loaders._core.database import Address, TableOf, is_time, like
 from loaders._core.errors import AccountError, ConfigurationError, VendorError
 
 # Values whose text any Postgres reads back as the same value. What is not here (enums, composites, types of
-# extensions) has no such type in the warehouse and lands as text; money's text depends on the server's locale.
+# extensions) has no such type in the warehouse and lands as text; money's text depends on the server's
+# locale.
 _KEPT = [
     "bool",
     "int2",
@@ -55,7 +58,8 @@ with recursive found as (
     select attnum, attname, atttypid as type, atttypmod as modifier from pg_attribute
     where attrelid = %(table)s and attnum > 0 and not attisdropped
     union all
-    select attnum, attname, typbasetype, typtypmod from found join pg_type on pg_type.oid = type and typtype = 'd'
+    select attnum, attname, typbasetype, typtypmod from found join pg_type on pg_type.oid = type and
+    typtype = 'd'
 )
 select
     attname,
@@ -130,14 +134,15 @@ class PostgresDatabase:
         oid = self._all("select to_regclass(%s)::oid", [name])[0][0]
         if oid is None:
             there = self._all(
-                "select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = relnamespace"
-                " where relkind in ('r', 'v', 'm', 'p', 'f') and nspname not in ('pg_catalog',"
-                " 'information_schema', 'pg_toast') order by 1 limit 2000"
+                "select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid ="
+                " relnamespace where relkind in ('r', 'v', 'm', 'p', 'f') and nspname not in"
+                " ('pg_catalog', 'information_schema', 'pg_toast') order by 1 limit 2000"
             )
             wanted = f"{schema or 'public'}.{table}"
             raise AccountError(
-                f"there is no table {wanted} in the database ({self._place.said}), or this user may not look into"
-                f" its schema; there are {like(wanted, [row[0] for row in there])}; see schema and table"
+                f"there is no table {wanted} in the database ({self._place.said}), or this user may not"
+                f" look into its schema; there are {like(wanted, [row[0] for row in there])}; see schema"
+                f" and table"
             )
         values = {"table": oid, "kept": _KEPT, "limits": _LIMITS}
         columns = []
@@ -184,7 +189,7 @@ class PostgresDatabase:
         clock = f"now()::{column.type}" if is_time(column) else f"null::{column.type}"
         with self._told(table):
             found = self._all(
-                f"select least(max({self._name(column.name)}), {clock})::text, {clock}::text"  # noqa: S608
+                f"select least(max({self._name(column.name)}), {clock})::text, {clock}::text"
                 f" from {self._of(table)}"
             )
         highest, now = found[0]
@@ -192,9 +197,8 @@ class PostgresDatabase:
 
     def _is_empty(self, table: TableOf, column: Column) -> bool:
         # least() leaves NULLs out: without any cursor it would say the clock.
-        return not self._all(
-            f"select exists (select from {self._of(table)} where {self._name(column.name)} is not null)"  # noqa: S608
-        )[0][0]
+        where = f"{self._name(column.name)} is not null"
+        return not self._all(f"select exists (select from {self._of(table)} where {where})")[0][0]
 
     def _chunks(self, table: TableOf) -> Iterator[str]:
         with self._told(table):
@@ -206,13 +210,14 @@ class PostgresDatabase:
             yield ""
             return
         for first in range(0, blocks, step):
-            # What the table has grown by since then is not in our snapshot, but the last range is open anyway.
+            # What the table has grown by since then is not in our snapshot, but the last range is open
+            # anyway.
             end = f" and ctid < '({first + step},0)'" if first + step < blocks else ""
             yield f"where ctid >= '({first},0)'{end}"
 
     def _copy(self, write: Write, table: TableOf, where: str) -> None:
         columns = ", ".join(table.expressions)
-        text = f"copy (select {columns} from {self._of(table)} {where}) to stdout"  # noqa: S608
+        text = f"copy (select {columns} from {self._of(table)} {where}) to stdout"
         with self._told(table), self.connection.cursor() as cursor:
             cursor.copy_expert(text, _Sink(write), size=1 << 16)
 
@@ -233,7 +238,8 @@ class PostgresDatabase:
         except errors.QueryCanceled as error:
             raise VendorError(
                 f"reading {table.full_name} was ended by the database ({error.diag.message_primary}); raise"
-                f" statement_timeout_seconds under [sources.rds], or lower chunk_rows under [{table.where}]; an"
+                f" statement_timeout_seconds under [sources.rds], or lower chunk_rows under"
+                f" [{table.where}]; an"
                 " index on the cursor makes it short"
             ) from None
         except psycopg2.OperationalError as error:

@@ -1,9 +1,10 @@
 """Landing rate of a table of another Postgres: the real command against a `psql \\copy` pipe.
 
-`python -m tests.benchmarks.database --rows 3000000` prints one JSON line: seconds and rows a second of both, their ratio
-and the peak memory of the landing process. Both read the same table of one database and fill an empty table of
-another on the same server, one after the other, twice; the better time of each counts. The pipe does less: it adds
-no columns, keeps no books, and makes no index. Every value is compared afterwards, as text and in its type.
+`python -m tests.benchmarks.database --rows 3000000` prints one JSON line: seconds and rows a second of both,
+their ratio and the peak memory of the landing process. Both read the same table of one database and fill an
+empty table of another on the same server, one after the other, twice; the better time of each counts. The
+pipe does less: it adds no columns, keeps no books, and makes no index. Every value is compared afterwards, as
+text and in its type.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from tests.ports import free_port
 
 COLUMNS = (
     "id bigint, kind smallint, number integer, amount numeric(38,10), price numeric(12,2), name text,"
-    " country character(2), reference uuid, document jsonb, day date, happened_at timestamp without time zone,"
+    " country character(2), reference uuid, document jsonb, day date, happened_at timestamp without time"
+    " zone,"
     " updated_at timestamp with time zone, flag boolean, ratio double precision, note text"
 )
 _FILL = """
@@ -40,7 +42,8 @@ create table public.wide as select
     'customer number ' || g as name, (array['DE', 'FR', 'GB', 'US'])[1 + g % 4]::character(2) as country,
     md5(g::text)::uuid as reference,
     ('{"n": ' || g || '.12345678901234567890, "big": 9007199254740993, "s": "a\\\\tb"}')::jsonb as document,
-    date '2020-01-01' + (g % 2000)::int as day, timestamp '2020-01-01' + g * interval '1.000001 s' as happened_at,
+    date '2020-01-01' + (g % 2000)::int as day, timestamp '2020-01-01' + g * interval '1.000001 s' as
+    happened_at,
     timestamptz '2020-01-01' + g * interval '1 s' as updated_at, g % 2 = 0 as flag, sqrt(g) as ratio,
     case g % 3 when 0 then null when 1 then '' else E'line\\tand\\\\more' end as note
 from generate_series(1, {rows}) g

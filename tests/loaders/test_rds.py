@@ -86,7 +86,8 @@ class Shop:
         swept = self.query("select to_regclass(%s) is not null", [f"raw_rds.{table}__keys"])[0][0]
         gone = (
             f"""and not exists (
-                select from (select run_seq, data_run_seq from raw_rds.covered join ops.commits using (run_seq)
+                select from (select run_seq, data_run_seq from raw_rds.covered join ops.commits using
+                (run_seq)
                     where resource = '{table}__keys' order by run_seq desc limit 1) s
                 where r._run_seq <= s.run_seq and not exists (
                     select from raw_rds.{table}__keys k where k._run_seq = s.data_run_seq and k.id = r.id))"""
@@ -95,7 +96,8 @@ class Shop:
         )
         return self.query(
             f"select {columns} from (select distinct on (id) * from raw_rds.{table} join ops.commits c"
-            f" on c.run_seq = _run_seq order by id, _run_seq desc, _row_no desc) r where true {gone} order by id"
+            f" on c.run_seq = _run_seq order by id, _run_seq desc, _row_no desc) r where true {gone} order"
+            f" by id"
         )
 
     def agrees(self, columns: str = "id, name, price, updated_at") -> bool:
@@ -208,9 +210,10 @@ ROWS = st.lists(
 def test_every_value_and_type_comes_through(shop: Shop, rows: list[dict[str, Any]]) -> None:
     columns = ", ".join(f"{name} {kind}" for name, kind in KINDS.items())
     shop.do(f"drop table if exists shop.kinds; create table shop.kinds (id serial primary key, {columns})")
+    casts = ", ".join(f"cast(%s as {kind})" for kind in KINDS.values())
     for row in rows:
         shop.do(
-            f"insert into shop.kinds ({', '.join(row)}) values ({', '.join(f'cast(%s as {KINDS[name]})' for name in row)})",
+            f"insert into shop.kinds ({', '.join(row)}) values ({casts})",
             list(row.values()),
         )
     shop.tables = {"kinds": Table(schema="shop")}
@@ -233,7 +236,8 @@ def test_every_value_and_type_comes_through(shop: Shop, rows: list[dict[str, Any
 
 def test_types_that_only_the_source_has_land_as_text(shop: Shop) -> None:
     shop.do(
-        "create type shop.mood as enum ('glad', 'sad'); create domain shop.cents as numeric(10,2) check (value > 0);"
+        "create type shop.mood as enum ('glad', 'sad'); create domain shop.cents as numeric(10,2) check"
+        " (value > 0);"
         "create table shop.odd (id int primary key, mood shop.mood, moods shop.mood[], cents shop.cents,"
         ' cash money, pair point, period tstzrange, "Camel Case" int);'
         "insert into shop.odd values (1, 'sad', '{glad,sad}', 1.10, 12.34, '(1,2)', '[2026-01-01,)', 7)"

@@ -1,4 +1,4 @@
-"""The shop's application database is at any instant what the people have made it, and agrees with their ledger."""
+"""The shop's application database is at any instant what the people made it, as their ledger has it."""
 
 from __future__ import annotations
 
