@@ -128,11 +128,14 @@ class Resource:
             retry-quarantine`` bring back what is in quarantine. Needs a ``key``.
         personal: raw columns with personal data, and the class of each; the core lands a pseudonym beside
             every one, and ciphertext in its place if sealing is on (docs/privacy.md).
+        copy: ``(api, account)`` -> ``copying.Reading``, instead of ``read``: a table of a database, which
+            lands with its types and as versions of its rows.
+        every_days: read only if the newest receipt is older than this many days.
     """
 
     name: str
-    read: Reader
-    records: tuple[str, ...]
+    read: Reader = lambda api, account, window: iter(())
+    records: tuple[str, ...] = ()
     opens: tuple[str, ...] = ()
     day: tuple[str, ...] = ()
     totals: tuple[str, ...] = ()
@@ -143,6 +146,8 @@ class Resource:
     key: str = ""
     judge: Callable[[bytes], Keyed | Rejected] | None = None
     personal: Mapping[str, Personal] = field(default_factory=dict)
+    copy: Callable[[Any, Account], Any] | None = None
+    every_days: int = 0
 
     def is_of(self, account: str) -> bool:
         """Whether an account has it."""

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from loaders._core.copying import TableCopy
 from loaders._core.crash import kill_point
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings, Window
 from loaders._core.destination import LandingError
@@ -429,6 +430,8 @@ class _Reader:
         """All resources of an account, or an error and nothing."""
         since, until = _span(window)
         before = self._run.books.receipts(account.id, since, until)
+        copied = [r for r in resources if r.copy and self._is_due(r, before)]
+        resources = [r for r in resources if not r.copy]
         for attempt in (1, 2):
             spools: list[ResourceSpool] = []
             try:
@@ -443,7 +446,43 @@ class _Reader:
             self._discard(spools)
         if wrong:
             _log.warning("%s: account %s: %s, also when read again", self._run.loader.name, account.id, wrong)
-        return self._compare(account, window, spools, seconds, wrong=wrong, before=before)
+        harvest = self._compare(account, window, spools, seconds, wrong=wrong, before=before)
+        for resource in copied:
+            self._copy(account, resource, before.get((resource.name, None)), harvest)
+        return harvest
+
+    def _is_due(self, resource: Resource, before: Receipts) -> bool:
+        """Is it time to read the resource again?"""
+        newest = before.get((resource.name, None))
+        if newest is None or not resource.every_days:
+            return True
+        # Half a day less: the run of that day may begin a little earlier than the last one did.
+        return self._run.clock.now() - newest.read_at >= timedelta(days=resource.every_days - 0.5)
+
+    def _copy(
+        self, account: Account, resource: Resource, earlier: Receipt | None, harvest: _AccountHarvest
+    ) -> None:
+        """Land a table of a database beside dlt's package."""
+        began = time.monotonic()
+        run, name = self._run, self._run.loader.name
+        assert resource.copy
+        copied = TableCopy(
+            resource,
+            account,
+            resource.copy(self._api, account),
+            books=run.books,
+            names=self._names[resource.name],
+            run_seq=self._lease.run_seq,
+            load_id=self._load_id,
+            earlier=earlier,
+            check=self._lease.check,
+            noted=lambda rows: run._progress.reading(name, account.id, resource.name, rows),
+        ).land(run.clock.now())
+        copied.record.seconds = time.monotonic() - began
+        harvest.receipts.append(copied.receipt)
+        harvest.records.append(copied.record)
+        for note in copied.notes:
+            run._note(note)
 
     def _discard(self, spools: list[ResourceSpool]) -> None:
         for spool in spools:
