@@ -1,6 +1,7 @@
 {#- Every committed version of every set of a source: receipts in a row that point to the same landed rows are one
-    version. `totals` maps impressions, clicks and spend to the expressions that read them from a receipt. -#}
-{% macro set_versions(source_name, totals) -%}
+    version. `totals` maps impressions, clicks and spend, where a source has them, to the expressions that read them
+    from a receipt. -#}
+{% macro set_versions(source_name, totals=none) -%}
 with receipts as (
     select * from {{ ref('stg_' ~ source_name ~ '__receipts') }}
 ),
@@ -81,10 +82,12 @@ select
     coalesce(landed.landed_rows, 0) as landed_rows,
     coalesce(landed.landed_rows, 0) > versions.read_rows as has_twins,
     versions.rows_hash,
-    versions.totals,
+    versions.totals
+    {%- if totals %},
     cast({{ totals.impressions }} as bigint) as total_impressions,
     cast({{ totals.clicks }} as bigint) as total_clicks,
     {{ totals.spend }} as total_spend
+    {%- endif %}
 from versions
 left join landed
     on
