@@ -3,7 +3,8 @@
 Ann browses on device d1, then signs up; Cat does so on d3, is found by then only, and is merged into Ann. Bob
 and Fay signed up with one telephone, and share the tablet d2. Nobody ever says who d9 is. Lea is a lead that
 only CleverTap knows, by Ann's e-mail address. Dan's sign-up and order were committed late. Gus logs in, and
-no table has him. Pair 1 and 2 are leads with one address. Values that landing would make pseudonyms of are written as `key:<what>`.
+no table has him. Pair 1 and 2 are leads with one address. Values that landing would make pseudonyms of are
+written as `key:<what>`.
 """
 
 from __future__ import annotations

@@ -185,6 +185,7 @@ def test_a_full_refresh_makes_the_identical_marts(built: Star, second: Dump) -> 
 
 def test_damage_turns_the_build_red(built: Star, second: Dump) -> None:
     """Lost and invented rows, a ring of mergers, a plain address in a mart: each is named by its test."""
+    resolved = "intermediate.int_identities__resolved"
     built.landing.execute(
         "delete from marts.fact_sales where order_line_id = '6'",
         "update marts.fact_sales set refund_amount = refund_amount + 0.01 where order_line_id = '1'",
@@ -194,8 +195,8 @@ def test_damage_turns_the_build_red(built: Star, second: Dump) -> None:
         "update marts.dim_device set model = '+4915112345678' where make is null",
         "update marts.fact_user_event set utm_content = '199.172.111.135'",
         "update staging.stg_clevertap__sets set read_rows = read_rows + 1 where date_day = '2026-03-02'",
-        "update intermediate.int_identities__resolved set user_key = 7 where identity_pseudonym = 'key:pair2'",
-        "update intermediate.int_identities__resolved set person = 'key:cat' where person = 'key:ann'",
+        f"update {resolved} set user_key = 7 where identity_pseudonym = 'key:pair2'",
+        f"update {resolved} set person = 'key:cat' where person = 'key:ann'",
     )
     statuses = built.dbt("test", *SELECTED, "test_type:unit", code=1)
     red = {name for name, status in statuses.items() if status == "fail"}
