@@ -1,7 +1,8 @@
 """Both platforms in one process, out of one business: `with Simulator(...) as sim`, `python -m simulators`.
 
-Paths: Meta below `/graph`, Google Ads below `/googleads`, its tokens at `/oauth2/token`, and below `/_sim`
-what only tests and the demo use: the clock, the faults, the ledger, and the log of requests.
+Paths: Meta below `/graph`, Google Ads below `/googleads`, its tokens at `/oauth2/token`, exchange rates
+below `/rates`, and below `/_sim` what only tests and the demo use: the clock, the faults, the ledger, and
+the log of requests.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulators import facebook, google
+from simulators import facebook, google, rates
 from simulators.ads_csv import routes as ads_csv_routes
 from simulators.business import Business, Platform
 from simulators.faults import Faults
@@ -212,9 +213,11 @@ def settings_env(state: State, manager_id: str) -> dict[str, str]:
         "REFRESH_TOKEN": state.google_refresh_token,
         "LOGIN_CUSTOMER_ID": manager_id,
     }
-    return {f"SOURCES__FACEBOOK_ADS__{name}": value for name, value in facebook.items()} | {
-        f"SOURCES__GOOGLE_ADS__{name}": value for name, value in google.items()
-    }
+    return (
+        {f"SOURCES__FACEBOOK_ADS__{name}": value for name, value in facebook.items()}
+        | {f"SOURCES__GOOGLE_ADS__{name}": value for name, value in google.items()}
+        | rates.settings_env(state)
+    )
 
 
 # ---- the application
@@ -267,7 +270,7 @@ def _routes(
         return replay_routes(Path(replay), state)
     else:
         routes += facebook.routes(state)
-    return routes + google.routes(state)
+    return routes + google.routes(state) + rates.routes(state)
 
 
 def _set_clock(state: State, now: datetime) -> None:

@@ -6,6 +6,8 @@ rounded cent, 15 is known only from what its report credits after its ad was del
 13 and 14 credit a contact that no ad has, and the third reading finds 13's ad gone and 14's deleted on the
 second of March; its own second day is never restated.
 
+The euro's rates come from a feed, which knows each day's on the next morning.
+
 Google 901 (EUR, Berlin) and 902 (INR, Kolkata) lie below manager 900. Campaign 31 has ad 77 and criterion 500
 in two ad groups, 32 is Performance Max, 33 (removed and never listed) has only conversions.
 """
@@ -24,6 +26,28 @@ FIRST = date(2026, 3, 1)
 def days(count: int) -> list[date]:
     """The first `count` days."""
     return [FIRST + timedelta(days=number) for number in range(count)]
+
+
+# What one euro is worth on the first day, and by how much more on each next one.
+RATES = {"JPY": (Decimal("160.25"), Decimal("0.5")), "INR": (Decimal("90.125"), Decimal("0.25"))}
+
+
+def rates(count: int, *, but: dict[tuple[str, int], str | None] | None = None) -> Sets:
+    """The feed of exchange rates of the first `count` days; `but` has others of a currency and day."""
+    changed = but or {}
+    told: dict[tuple[str, int], str | None] = {
+        (currency, number): str(first + number * step)
+        for currency, (first, step) in RATES.items()
+        for number in range(count)
+    }
+    return {
+        ("exchange_rates", "exchange_rates", day): [
+            {"date": day.isoformat(), "base": "EUR", "currency": currency, "rate": rate}
+            for (currency, at), rate in (told | changed).items()
+            if at == number and rate is not None
+        ]
+        for number, day in enumerate(days(count))
+    }
 
 
 def facebook(

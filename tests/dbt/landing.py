@@ -15,13 +15,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
+from loaders._core.feed import Feed
 from loaders.facebook_ads import LOADER as FACEBOOK
 from loaders.google_ads import LOADER as GOOGLE
+from loaders.http_json import LOADER as FEEDS
+from loaders.http_json import HttpJsonSettings
+from simulators import rates
 
 Row = Mapping[str, Any]
-LOADERS = {loader.name: loader for loader in (FACEBOOK, GOOGLE)}
+RATES = msgspec.convert(rates.DECLARED | {"url": "http://rates.example/"}, Feed)
+LOADERS = {
+    loader.name: loader
+    for loader in (FACEBOOK, GOOGLE, FEEDS.made_for(HttpJsonSettings(feeds={rates.FEED: RATES})))
+}
 STAGING = Path(__file__).parents[2] / "dbt_project" / "models" / "staging"
 SYSTEM = "_run_seq bigint, _row_no bigint, _account text, _day date, _dlt_load_id text"
 COVERED = (

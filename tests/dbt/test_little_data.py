@@ -10,7 +10,10 @@ from tests.dbt.star import star
 
 
 def test_one_source_with_few_fields_and_no_totals(server: EmbeddedWarehouse, tmp_path: Path) -> None:
-    """As recorded traffic of old API versions has it: ad rows without campaign, currency and control."""
+    """As recorded traffic of old API versions has it: ad rows without campaign, currency and control.
+
+    There is no feed of exchange rates: the account in euros needs none, the other has no use for it.
+    """
     with star(server, "test_little_data", tmp_path) as found:
         found.landing.create("facebook_ads")
         found.landing.execute(
@@ -32,10 +35,13 @@ def test_one_source_with_few_fields_and_no_totals(server: EmbeddedWarehouse, tmp
              "actions": [{"action_type": "omni_purchase", "value": "2"}]},
             {"ad_id": "9007199254740993", "impressions": "7", "clicks": "0", "spend": "0.10", "reach": "7"},
         ]  # fmt: skip
+        euros = {"id": "act_556", "account_id": "556", "currency": "EUR", "timezone_name": "Europe/Berlin"}
         found.landing.land(
             "facebook_ads",
             datetime(2026, 3, 3, 6, tzinfo=UTC),
             {
+                ("adaccounts", "me", None): [euros],
+                ("insights_ad", "556", day): [{"ad_id": "2", "impressions": "1", "spend": "2.5"}],
                 ("insights_ad", "555", day): rows,
                 ("insights_campaign", "555", day): [],
                 ("insights_account", "555", day): [],
@@ -44,18 +50,22 @@ def test_one_source_with_few_fields_and_no_totals(server: EmbeddedWarehouse, tmp
         # Of March: stale, which is an answer, and asked before anything was built.
         fresh = found.dbt("source", "freshness", code=1)
         assert (fresh["insights_ad"], fresh["ad_group_ad_day"]) == ("error", "pass")
-        found.dbt("build")
+        statuses = found.dbt("build")
+        assert statuses["assert_every_amount_has_a_rate"] == "pass"
+        assert statuses["assert_every_account_has_a_currency"] == "warn"
         query = found.landing.query
-        assert query("select sum(impressions), sum(spend)::text from marts.fact_ad_performance") == [
-            (5819, "1.529999948")
-        ]
-        assert query("select state from reports.rpt_reconciliation") == [("no_control",)]
+        assert query(
+            "select account_id, sum(impressions), sum(spend)::text, sum(spend_reporting)::text"
+            " from marts.fact_ad_performance group by 1 order by 1"
+        ) == [("555", 5819, "1.529999948", None), ("556", 1, "2.500000000", "2.500000000")]
+        assert query("select distinct state from reports.rpt_reconciliation") == [("no_control",)]
         assert query(
             "select count(*) from marts.fact_ad_performance where campaign_key = -1 and currency_code = 'XXX'"
         ) == [(2,)]
-        assert query("select conversions::int, campaign_name from reports.rpt_campaign_daily") == [
-            (2, "Unknown campaign")
-        ]
+        assert query(
+            "select conversions::int, campaign_name, spend_reporting from reports.rpt_campaign_daily"
+            " where account_id = '555'"
+        ) == [(2, "Unknown campaign", None)]
         assert query("select ad_id from marts.dim_ad where is_inferred and ad_id is not null order by 1") == [
-            ("1",), ("9007199254740993",)
+            ("1",), ("2",), ("9007199254740993",)
         ]  # fmt: skip

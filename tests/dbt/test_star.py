@@ -27,9 +27,10 @@ def morning(day: int) -> datetime:
 
 
 def land(built: Star, day: int, round_no: int) -> None:
-    """Read both platforms on the morning of a day of March: all days until then."""
+    """Read both platforms and the rates on the morning of a day of March: all days until then."""
     built.landing.land("facebook_ads", morning(day), business.facebook(morning(day), day, round_no=round_no))
     built.landing.land("google_ads", morning(day), business.google(morning(day), day, round_no=round_no))
+    built.landing.land("http_json", morning(day), business.rates(day - 1))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def built(server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) -
     """Two days' readings, built."""
     folder: Path = tmp_path_factory.mktemp("dbt")
     with star(server, "test_star", folder) as found:
-        found.landing.create("facebook_ads", "google_ads")
+        found.landing.create("facebook_ads", "google_ads", "http_json")
         land(found, 3, 1)
         found.dbt("build")
         yield found
@@ -53,20 +54,22 @@ def first(built: Star) -> Dump:
 def restated(built: Star, first: Dump) -> Dump:
     """The marts after the next day's incremental build.
 
-    Restated days, a vanished row, a rename, a set without rows, a file that was loaded twice, and a run that
-    never committed.
+    Restated days, a vanished row, a rename, a set without rows, a file that was loaded twice, a run that
+    never committed, and a corrected rate.
     """
-    kept = set(built.landing.query("select ctid, xmin, date_day from marts.fact_ad_performance"))
+    rows = "select ctid, xmin, account_id, date_day::text from marts.fact_ad_performance"
+    kept = set(built.landing.query(rows))
     second = business.facebook(morning(4), 4, round_no=2)
     second["insights_ad", "222", date(2026, 3, 3)] = []
     second["insights_campaign", "222", date(2026, 3, 3)] = []
     second["insights_account", "222", date(2026, 3, 3)] = []
-    built.landing.land("facebook_ads", morning(4), second)
+    run = built.landing.land("facebook_ads", morning(4), second)
     built.landing.land("google_ads", morning(4), business.google(morning(4), 4, round_no=2))
+    built.landing.land("http_json", morning(4), business.rates(3, but={("INR", 1): "91.5"}))
     built.landing.execute(
         "insert into raw_facebook_ads.insights_ad"
-        " select * from raw_facebook_ads.insights_ad where _run_seq = 3",
-        "insert into raw_facebook_ads.covered select * from raw_facebook_ads.covered where run_seq = 3",
+        f" select * from raw_facebook_ads.insights_ad where _run_seq = {run}",
+        f"insert into raw_facebook_ads.covered select * from raw_facebook_ads.covered where run_seq = {run}",
     )
     built.landing.land(
         "facebook_ads",
@@ -77,8 +80,8 @@ def restated(built: Star, first: Dump) -> Dump:
     third = business.facebook(morning(5), 4, round_no=3)
     built.landing.land("facebook_ads", morning(5), {key: rows for key, rows in third.items() if not key[2]})
     built.dbt("build")
-    now = set(built.landing.query("select ctid, xmin, date_day from marts.fact_ad_performance"))
-    built.kept_days = {day for *_, day in kept & now}  # type: ignore[attr-defined]
+    now = set(built.landing.query(rows))
+    built.kept = {(account, day) for *_, account, day in kept & now}  # type: ignore[attr-defined]
     return built.dump()
 
 
@@ -146,11 +149,45 @@ def test_conversions_without_delivery_are_kept_and_types_not_summed(built: Star,
 
 
 def test_only_changed_partitions_are_rebuilt(built: Star, restated: Dump) -> None:
-    kept: set[date] = built.kept_days  # type: ignore[attr-defined]
+    """Facebook restated all but one, the third became settled, the second's rate of rupees was corrected."""
+    kept: set[tuple[str, str]] = built.kept  # type: ignore[attr-defined]
     assert kept == {
-        date(2026, 3, 1),
-        date(2026, 3, 2),
-    }  # Google's; Facebook restated them, day 3 became settled
+        ("222", "2026-03-02"),
+        ("901", "2026-03-01"),
+        ("901", "2026-03-02"),
+        ("902", "2026-03-01"),
+    }
+
+
+def test_money_is_converted_with_the_rate_of_the_accounts_own_day(built: Star, restated: Dump) -> None:
+    """The fourth day's rate is not out yet: the third's stands in."""
+    facts = ("fact_ad_performance", "spend"), ("fact_ad_conversion", "conversion_value")
+    euros = {
+        "EUR": ["1"] * 4,
+        "INR": ["90.125", "91.5", "90.625", "90.625"],
+        "JPY": ["160.25", "160.75", "161.25", "161.25"],
+    }
+    rates = {
+        (currency, f"2026-03-0{number}"): (1 / Decimal(euro)).quantize(Decimal(10) ** -15)
+        for currency, told in euros.items()
+        for number, euro in enumerate(told, start=1)
+    }
+    for fact, money in facts:
+        rows = built.landing.query(
+            f"select currency_code, date_day::text, {money}, {money}_reporting from marts.{fact}"
+            f" where {money} is not null"
+        )
+        assert {currency for currency, *_ in rows} == set(euros)
+        for currency, day, amount, converted in rows:
+            assert converted == round(amount * rates[currency, day], 9), (fact, currency, day)
+    held = built.landing.query(
+        "select distinct currency_code, date_day::text, exchange_rate from marts.fact_ad_performance"
+    )
+    assert {(currency, day): rate for currency, day, rate in held}.items() <= rates.items()
+    total = "select sum(spend_reporting), min(reporting_currency_code) from {}"
+    assert built.landing.query(total.format("reports.rpt_campaign_daily")) == built.landing.query(
+        total.format("marts.fact_ad_performance")
+    )
 
 
 def test_restated_days_are_replaced_whole(built: Star, restated: Dump) -> None:
@@ -248,6 +285,8 @@ def test_damage_turns_the_build_red_and_is_named(built: Star, restated: Dump) ->
     key = ("insights_ad", "111", date(2026, 3, 3))
     withheld[key] = [row for row in withheld[key] if row["campaign_id"] not in ("11", "12")]
     built.landing.land("facebook_ads", morning(6), {key: withheld[key]})
+    no_rupees = dict.fromkeys((("INR", number) for number in range(4)), None)
+    built.landing.land("http_json", morning(6), business.rates(4, but=no_rupees))
     built.landing.execute(
         f"delete from {google_ads} {newest(google_ads, '901', '2026-03-02')} and _row_no < 2",
         f"update {credit} set metrics__conversions_value = '1' {newest(credit, '902', '2026-03-02')}",
@@ -274,6 +313,15 @@ def test_damage_turns_the_build_red_and_is_named(built: Star, restated: Dump) ->
     for test, places in expected.items():
         assert test in red
         assert built.places(test) >= places, test
+    lacking = built.offenders("assert_every_amount_has_a_rate")
+    assert {(row["fact_name"], row["currency_code"], str(row["first_day"])) for row in lacking} == {
+        ("fact_ad_performance", "INR", "2026-03-01"),
+        ("fact_ad_conversion", "INR", "2026-03-01"),
+    }
+    assert all("declare the feed exchange_rates" in row["advice"] for row in lacking)
+    waiting = [row["row_count"] for row in lacking if row["fact_name"] == "fact_ad_performance"]
+    in_rupees = "from marts.fact_ad_performance where currency_code = 'INR'"
+    assert built.landing.query(f"select count(*), count(spend_reporting) {in_rupees}") == [(*waiting, 0)]
     warned = {name for name, status in statuses.items() if status == "warn"}
     for test in ("assert_account_conversions_match_the_platform", "assert_deleted_ads_hide_no_other"):
         assert test in warned
@@ -285,4 +333,4 @@ def test_damage_turns_the_build_red_and_is_named(built: Star, restated: Dump) ->
 def test_every_unit_test_passes(built: Star, first: Dump) -> None:
     statuses = built.dbt("test", "--select", "test_type:unit")
     assert set(statuses.values()) <= {"pass", "success"}  # hooks are told too
-    assert len(statuses) >= 27
+    assert len(statuses) >= 35

@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 MORNING = datetime(2026, 3, 1, 6, tzinfo=UTC)
 PLATFORMS: tuple[Platform, ...] = ("facebook_ads", "google_ads")
+SOURCES = (*PLATFORMS, "http_json")
 # What says which run read a row, not what the platform said: a killed run leaves a gap in the numbers.
 RUN_COLUMNS = ("run_seq",)
 
@@ -79,7 +80,7 @@ class Chain:
                     clock,
                     backfill=backfill,
                 ).execute()
-                for name in sources or PLATFORMS
+                for name in sources or SOURCES
             ]
 
     def land_days(self, count: int) -> None:

@@ -96,6 +96,7 @@ described as (
         account_days.*,
         accounts.account_key,
         accounts.currency_code,
+        rates.rate as exchange_rate,
         coalesce(
             {{ local_date('account_days.completely_read_at', 'accounts.settling_time_zone') }}
             > account_days.date_day,
@@ -112,6 +113,10 @@ described as (
         on
             account_days.platform = accounts.platform
             and account_days.account_id = accounts.account_id
+    left join {{ ref('int_exchange_rates__daily') }} as rates
+        on
+            account_days.date_day = rates.date_day
+            and accounts.currency_code = rates.currency_code
     inner join begun
         on account_days.partition_key = begun.partition_key
     left join missing_ads
@@ -122,7 +127,9 @@ common as (
     select
         *,
         currency_code || case when is_settled then ' settled ' else ' open ' end
-        || cast(versions_begun as {{ type_text() }}) as common_state
+        || cast(versions_begun as {{ type_text() }}) as common_state,
+        -- A rate that comes later, or is corrected, changes the day as a new report does.
+        '{{ var("reporting_currency") }} ' || coalesce(cast(exchange_rate as {{ type_text() }}), '-') as rate_state
     from described
 )
 
@@ -134,6 +141,7 @@ select
     account_key,
     date_day,
     currency_code,
+    exchange_rate,
     is_settled,
     last_run_seq,
     last_read_at,
@@ -144,11 +152,12 @@ select
     {{ report }}_clicks,
     {{ report }}_spend,
     {%- endfor %}
-    md5(common_state || ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }})
-        as fact_ad_performance_state,
+    md5(
+        common_state || ' ' || rate_state || ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }}
+    ) as fact_ad_performance_state,
     {%- for model in ['fact_ad_conversion', 'int_conversion_actions__daily'] %}
     md5(
-        common_state || ' ' || {{ run.format('conversion') }}
+        common_state || ' ' {{ "|| rate_state || ' '" if model == 'fact_ad_conversion' }} || {{ run.format('conversion') }}
         || case
             when platform = 'facebook_ads'
                 then ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }} || ' ' || missing_ads_state

@@ -18,25 +18,28 @@ with both_reports as (
 )
 
 select
-    date_day,
-    account_key,
-    campaign_key,
-    ad_group_key,
-    ad_key,
-    conversion_action_key,
-    platform,
-    account_id,
-    campaign_id,
-    ad_group_id,
-    ad_id,
-    conversion_action_id,
-    attribution_window,
-    conversions,
-    all_conversions,
-    conversion_value,
-    currency_code,
-    is_settled,
-    run_seq,
-    read_at
+    both_reports.date_day,
+    both_reports.account_key,
+    both_reports.campaign_key,
+    both_reports.ad_group_key,
+    both_reports.ad_key,
+    both_reports.conversion_action_key,
+    both_reports.platform,
+    both_reports.account_id,
+    both_reports.campaign_id,
+    both_reports.ad_group_id,
+    both_reports.ad_id,
+    both_reports.conversion_action_id,
+    both_reports.attribution_window,
+    both_reports.conversions,
+    both_reports.all_conversions,
+    both_reports.conversion_value,
+    both_reports.currency_code,
+    {{ converted('both_reports.conversion_value', rate_of_day('both_reports', 'days')) }} as conversion_value_reporting,
+    both_reports.is_settled,
+    both_reports.run_seq,
+    both_reports.read_at
 from both_reports
-where {{ in_changed_partitions('partition_key', 'fact_ad_conversion') }}
+left join {{ ref('int_account_days__read') }} as days
+    on both_reports.partition_key = days.partition_key
+where {{ in_changed_partitions('both_reports.partition_key', 'fact_ad_conversion') }}

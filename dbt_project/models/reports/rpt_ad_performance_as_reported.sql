@@ -48,6 +48,8 @@ select
     reported.clicks,
     reported.spend,
     coalesce(reported.currency_code, accounts.currency_code) as currency_code,
+    {{ converted('reported.spend', 'rates.rate') }} as spend_reporting,
+    cast('{{ var("reporting_currency") }}' as {{ type_text() }}) as reporting_currency_code,
     reported.run_seq,
     reported.reported_from,
     -- Half-open as an interval; one microsecond less, so that `between` finds one version and not two.
@@ -57,3 +59,7 @@ inner join {{ ref('int_accounts__resolved') }} as accounts
     on
         reported.platform = accounts.platform
         and reported.account_id = accounts.account_id
+left join {{ ref('int_exchange_rates__daily') }} as rates
+    on
+        reported.date_day = rates.date_day
+        and coalesce(reported.currency_code, accounts.currency_code) = rates.currency_code

@@ -8,6 +8,7 @@ with facts as (
         sum(impressions) as impressions,
         sum(clicks) as clicks,
         sum(spend) as spend,
+        case when count(spend_reporting) = count(*) then sum(spend_reporting) end as spend_reporting,
         sum(case when row_kind = 'remainder' then spend else 0 end) as remainder_spend,
         sum(case when row_kind = 'remainder' and remainder_cause is null then 1 else 0 end) as unexplained_remainders
     from {{ ref('fact_ad_performance') }}
@@ -25,6 +26,7 @@ compared as (
         coalesce(facts.impressions, 0) as fact_impressions,
         coalesce(facts.clicks, 0) as fact_clicks,
         coalesce(facts.spend, 0) as fact_spend,
+        case when facts.account_id is null then 0 else facts.spend_reporting end as fact_spend_reporting,
         coalesce(facts.remainder_spend, 0) as remainder_spend,
         coalesce(facts.unexplained_remainders, 0) as unexplained_remainders,
         days.campaign_impressions,
@@ -106,5 +108,7 @@ select
     cast(remainder_spend as {{ type_money() }}) as remainder_spend,
     cast(unexplained_remainders as bigint) as unexplained_remainders,
     currency_code,
+    cast(fact_spend_reporting as {{ type_money() }}) as fact_spend_reporting,
+    cast('{{ var("reporting_currency") }}' as {{ type_text() }}) as reporting_currency_code,
     last_read_at
 from judged

@@ -59,8 +59,14 @@ select
     told.current_spend,
     cast(told.current_spend - told.first_spend as {{ type_money() }}) as spend_change,
     cast(told.current_spend - settled.total_spend as {{ type_money() }}) as spend_change_after_settling,
-    told.currency_code
+    told.currency_code,
+    {{ converted('(told.current_spend - told.first_spend)', 'rates.rate') }} as spend_change_reporting,
+    cast('{{ var("reporting_currency") }}' as {{ type_text() }}) as reporting_currency_code
 from told
+left join {{ ref('int_exchange_rates__daily') }} as rates
+    on
+        told.date_day = rates.date_day
+        and told.currency_code = rates.currency_code
 left join sets as settled
     on
         told.platform = settled.platform
