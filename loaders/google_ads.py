@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
+from zlib import crc32
 
 from dlt.common.configuration import configspec
 from dlt.common.typing import TSecretStrValue
@@ -23,9 +24,9 @@ from loaders._core import errors
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings, Window
 from loaders._core.http import Reply, Rule, anywhere, decode, first_match
 from loaders._core.oauth import RefreshToken
-from loaders._core.pages import Api, in_parts, listed
+from loaders._core.pages import Api, days, in_parts, listed
 from loaders._core.redact import secret
-from loaders._core.stream import Documents
+from loaders._core.stream import Documents, Mark, Version
 
 
 def of(thing: str, names: str) -> str:
@@ -34,7 +35,7 @@ def of(thing: str, names: str) -> str:
 
 
 OBJECTS = ["customer", "customerClient", "campaign", "campaignBudget", "adGroup", "adGroupAd", "metrics"]
-OBJECTS += ["adGroupCriterion", "conversionAction", "keywordView", "searchTermView", "segments"]
+OBJECTS += ["adGroupCriterion", "conversionAction", "keywordView", "searchTermView", "clickView", "segments"]
 CLIENT = "id client_customer level manager descriptive_name currency_code time_zone status hidden"
 CLIENTS = of("customer_client", f"{CLIENT} test_account")
 CUSTOMER = of("customer", "id currency_code")
@@ -58,6 +59,8 @@ DELIVERY = of("metrics", "impressions clicks cost_micros")
 CREDIT = of("metrics", "conversions conversions_value all_conversions")
 BOTH, DAY = f"{DELIVERY}, {CREDIT}", "segments.date"
 PLACE, VIEWS = of("segments", "device ad_network_type"), "metrics.view_through_conversions"
+CLICK = f"{DAY}, {PLACE}, {GROUP}, {of('click_view', 'gclid ad_group_ad keyword')}"
+CLICK_DAYS, LATE_DAYS = 90, 3  # how far back clicks are told; after how many days none comes late (assumed)
 UNREADABLE = {"CUSTOMER_NOT_ENABLED", "CUSTOMER_NOT_FOUND", "USER_PERMISSION_DENIED", "INVALID_CUSTOMER_ID"}
 REFUSED = {"authenticationError", "authorizationError", "UNAUTHENTICATED", "CLOUD_PROJECT_NOT_FOUND"}
 RULES = (
@@ -112,7 +115,8 @@ def connect(settings: GoogleAdsSettings, clock: Clock) -> Api:
         raise errors.ConfigurationError("set sources.google_ads.login_customer_id or .customer_ids")
     client = (settings.client_id, settings.client_secret, settings.refresh_token)
     headers = {"login-customer-id": manager, "developer-token": token}
-    return Api.of(settings, classify, auth=RefreshToken(settings.token_url, *client), headers=headers)
+    api = Api.of(settings, classify, auth=RefreshToken(settings.token_url, *client), headers=headers)
+    return replace(api, clock=clock)
 
 
 def search(api: Api, customer: str, fields: str, source: str) -> Iterator[bytes]:
@@ -145,8 +149,8 @@ def table(name: str, source: str, fields: str, *, control: str | None = None, wh
     """The raw table of a query; one that selects ``segments.date`` is a report."""
 
     def read(api: Api, account: Account, window: Window | None, limit: int) -> Documents:
-        days = f" WHERE segments.date BETWEEN '{window.since}' AND '{window.until}'" if window else where
-        return search(api, account.id, fields, source + days)
+        when = f" WHERE segments.date BETWEEN '{window.since}' AND '{window.until}'" if window else where
+        return search(api, account.id, fields, source + when)
 
     names = [each.strip().split(".") for each in fields.split(",")]
     columns = tuple(dict.fromkeys("__".join(parts[:2]) for parts in names))
@@ -155,6 +159,23 @@ def table(name: str, source: str, fields: str, *, control: str | None = None, wh
         return found
     totals = (DELIVERY if DELIVERY in fields else CREDIT).replace(".", "__").split(", ")
     return replace(found, day=("segments", "date"), totals=tuple(totals), control=control)
+
+
+def clicks(api: Api, account: Account, window: Window | None) -> Documents:
+    """Clicks, of which Google tells one day a query. They aren't restated, so a day that was once read late
+    enough is not asked for again; that one, and any that Google tells no more, stays as it has landed.
+    """
+    assert window is not None
+    today, query = api.clock.today(account.timezone), f"{crc32(CLICK.encode()):08x}"
+    for n in range(days(window)):
+        day = window.since + timedelta(days=n)
+        age, known = (today - day).days, account.versions.get(day, "")
+        if known == f"all {query}" or (known and age >= CLICK_DAYS):
+            yield Version(known, (day,), unchanged=True)
+        elif age < CLICK_DAYS:
+            yield from search(api, account.id, CLICK, f"click_view WHERE segments.date = '{day}'")
+            yield Mark.WHOLE
+            yield Version(f"{'all' if age > LATE_DAYS else 'some'} {query}", (day,))
 
 
 LOADER = Loader(
@@ -176,5 +197,6 @@ LOADER = Loader(
         table("keyword_view_day", "keyword_view", f"{DAY}, {KEYWORD}, {BOTH}"),
         table("search_term_view_day", "search_term_view", f"{DAY}, {TERM}, {BOTH}"),
         table("customer_day", "customer", f"{DAY}, {CUSTOMER}, {BOTH}", control="campaign_day"),
+        replace(table("click_view", "click_view", CLICK), read=clicks, totals=()),
     ),
 )

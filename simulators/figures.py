@@ -195,6 +195,19 @@ def unit_names(units: Units) -> Iterator[tuple[str, str, str, str | None, str | 
         )
 
 
+def placement(units: Units) -> tuple[Ints, Ints]:
+    """Each unit's device and network as numbers in DEVICES and NETWORKS, as `unit_names` has them by name."""
+    book, index = units.book, units.index
+    segment = book.unit_segment[index]
+    devices, networks = np.array(SEGMENTS, dtype=np.int64).T
+    display = np.array([kind == "DISPLAY" for kind in book.kinds])
+    content = display[book.campaign_kind[book.unit_campaign[index]]]
+    mixed = units.cause >= 2
+    device = np.where(content | mixed, segment, devices[segment]) % len(DEVICES)
+    network = np.where(content, NETWORKS.index("CONTENT"), networks[segment])
+    return device, np.where(mixed, NETWORKS.index("MIXED"), network)
+
+
 @dataclass(frozen=True)
 class _Seen:
     """Units on a day, and when they are looked at: `age` in days, `hour` of the account's wall clock."""

@@ -37,10 +37,12 @@ from simulators.google_fields import (
     States,
 )
 from simulators.google_json import Changes, camel, printed
+from simulators.visits import ClickView
 
 VERSIONS = ("v26", "v25", "v24", "v23")
 BATCH_ROWS = 10_000
 HISTORY_MONTHS = 37
+CLICK_DAYS = 90
 TOKEN_SECONDS = 3599
 _PLATFORM = "google_ads"
 _JSON = "application/json; charset=UTF-8"
@@ -104,6 +106,7 @@ class _Call:
     until: date
     resource: str
     clients: list[dict[str, Any]]
+    clicks: list[ClickView]
     changes: Changes
     withheld: dict[str, Any] | None
     empty: bool
@@ -134,7 +137,7 @@ class _Tokens:
 
 
 def routes(sim: Any) -> list[Route]:
-    """Routes under `/googleads` and `/oauth2`; `sim` has `business`, `now`, `faults`, OAuth secrets."""
+    """Routes under `/googleads` and `/oauth2`; `sim` has `business`, `people`, `now`, `faults`, secrets."""
     api = GoogleAds(sim)
     return [
         Route("/oauth2/token", api.token, methods=["POST"]),
@@ -273,8 +276,11 @@ class GoogleAds:
             raise ApiError(400, error.family, error.code, str(error)) from None
         assert resource is not None
         clients = self._clients(account) if query.resource == "customer_client" else []
+        views: list[ClickView] = []
+        if query.resource == "click_view" and since <= until and self.sim.people is not None:
+            views = self.sim.people.click_views(account, until, self.sim.now)
         states = self._states(account.id, self.sim.now)
-        call = _Call(states, query, since, until, resource, clients, Changes(), None, False)
+        call = _Call(states, query, since, until, resource, clients, views, Changes(), None, False)
         withheld = self._fault("withhold_ads", call) if resource == "ad_group_ad_day" else None
         empty = self._fault("empty_success", call) is not None
         return replace(call, changes=self._changes(call), withheld=withheld, empty=empty), asked
@@ -320,6 +326,13 @@ class GoogleAds:
         """The days to read, inclusive: those asked for, as far as there are figures."""
         today = self.sim.now.astimezone(account.zone).date()
         since, until = query.dates(today)
+        if query.resource == "click_view":
+            if since is None or since != until:
+                told = "Error in query: click_view needs a filter on a single day of segments.date."
+                raise GaqlError("EXPECTED_FILTER_ON_A_SINGLE_DAY", told, "clickViewError")
+            if (today - since).days > CLICK_DAYS:
+                told = f"Clicks are kept for {CLICK_DAYS} days; {since} is older."
+                raise GaqlError("DATE_TOO_OLD", told, "clickViewError")
         if "segments.date" in query.fields and (since is None or until is None):
             told = "Error in query: a finite date range is needed: filter on segments.date."
             raise GaqlError("EXPECTED_FILTERS_ON_DATE_RANGE", told)
@@ -457,6 +470,9 @@ def _check_fields(query: Query, account: Account) -> None:
         told = f"Error in query: {', '.join(wrong)} cannot be used with FROM {source}."
         raise GaqlError("PROHIBITED_SEGMENT_IN_SELECT_OR_WHERE_CLAUSE", told)
     metrics = {name for name in named if name.startswith("metrics.")}
+    if source == "click_view" and (wrong := sorted(metrics - {"metrics.clicks"})):
+        told = f"Error in query: {', '.join(wrong)} cannot be used with FROM {source}."
+        raise GaqlError("PROHIBITED_METRIC_IN_SELECT_OR_WHERE_CLAUSE", told)
     if segments & ACTION_SEGMENTS and (wrong := sorted(metrics - CONVERSION_METRICS)):
         told = f"Error in query: {', '.join(wrong)} cannot be combined with a conversion segment."
         raise GaqlError("PROHIBITED_SEGMENT_WITH_METRIC_IN_SELECT_OR_WHERE_CLAUSE", told)
@@ -503,6 +519,8 @@ def _rows(call: _Call) -> Iterator[Rows]:
         return
     if query.resource == "customer_client":
         yield google_rows.clients(states, call.clients)
+    elif query.resource == "click_view":
+        yield google_rows.clicks(states, call.clicks, call.until)
     elif not query.metrics and not query.segments:
         yield google_rows.entities(states, query.resource)
     else:

@@ -30,9 +30,11 @@ ATTRIBUTED = {
     "ad_group_criterion": ("ad_group", "campaign", "customer"),
     "keyword_view": ("ad_group_criterion", "ad_group", "campaign", "customer"),
     "search_term_view": ("ad_group", "campaign", "customer"),
+    "click_view": ("ad_group", "campaign", "customer"),
 }
 """Resources that may stand in FROM, and whose fields may be selected with them."""
-REPORTS = {"customer", "campaign", "ad_group", "ad_group_ad", "keyword_view", "search_term_view"}
+REPORTS = {"customer", "campaign", "ad_group", "ad_group_ad", "keyword_view", "search_term_view",
+           "click_view"}  # fmt: skip
 """Resources with metrics."""
 CONVERSION_METRICS = {
     f"metrics.{name}"
@@ -52,6 +54,7 @@ SEGMENTS = {
     "ad_group_ad": ACTION_SEGMENTS | DEVICE_SEGMENTS,
     "keyword_view": ACTION_SEGMENTS | KEYWORD_SEGMENTS,
     "search_term_view": ACTION_SEGMENTS | TERM_SEGMENTS,
+    "click_view": DEVICE_SEGMENTS,
 }
 """Segments besides the date that go with each report."""
 _SUB_TYPES = {"SMART": "SMART_CAMPAIGN"}
@@ -106,13 +109,16 @@ _IDENTITY = {
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows as columns: `keys` identify them (ids; `day` as ordinal), `matrix` holds the additive figures."""
+    """Rows as columns: `keys` identify them (ids; `day` as ordinal), `matrix` holds the additive figures.
+
+    `records` are rows of what is no entity: customers of a hierarchy; clicks, some without an ad group.
+    """
 
     states: States
     size: int
     keys: dict[str, Any]
     matrix: Ints
-    clients: list[dict[str, Any]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
     _entities: dict[str, list[Any]] = field(default_factory=dict)
 
     @cached_property
@@ -126,15 +132,15 @@ class Rows:
             held = getattr(self.states, entity)
             columns = [self.keys[key].tolist() for key in IDENTITY[entity]]
             keys = columns[0] if len(columns) == 1 else zip(*columns, strict=True)
-            self._entities[entity] = [held[key] for key in keys]
+            self._entities[entity] = [None if key is None else held[key] for key in keys]
         return self._entities[entity]
 
     def take(self, index: Ints | npt.NDArray[np.bool_]) -> Rows:
         """Only the rows at `index`, in its order."""
         keys = {name: column[index] for name, column in self.keys.items()}
         kept = np.arange(self.size)[index]
-        clients = [self.clients[at] for at in kept] if self.clients else []
-        return Rows(self.states, len(kept), keys, self.matrix[:, index], clients)
+        records = [self.records[at] for at in kept] if self.records else []
+        return Rows(self.states, len(kept), keys, self.matrix[:, index], records)
 
 
 IDENTITY = {
@@ -219,7 +225,7 @@ def _name(kind: str, *keys: str) -> Field:
 def _of(entity: str, value: str | Callable[[Any], Any], text: str = "%s") -> Field:
     """An attribute of an entity."""
     get = operator.attrgetter(value) if isinstance(value, str) else value
-    return _one(text, lambda rows: [get(one) for one in rows.of(entity)])
+    return _one(text, lambda rows: [None if one is None else get(one) for one in rows.of(entity)])
 
 
 def _customer(value: str) -> Field:
@@ -230,8 +236,8 @@ def _always(value: Any) -> Field:
     return _one("%s", lambda _: Constant(value))
 
 
-def _client(name: str, text: str = "%s") -> Field:
-    return _one(text, lambda rows: [client[name] for client in rows.clients])
+def _record(name: str, text: str = "%s") -> Field:
+    return _one(text, lambda rows: [record[name] for record in rows.records])
 
 
 def _coded(key: str, table: Sequence[str]) -> Field:
@@ -310,17 +316,17 @@ FIELDS: dict[str, Field] = {
     "customer.manager": _customer("is_manager"),
     "customer.test_account": _always(False),
     "customer.status": _always("ENABLED"),
-    "customer_client.resource_name": _client("resource_name"),
-    "customer_client.client_customer": _client("client_customer"),
-    "customer_client.id": _client("id", '"%s"'),
-    "customer_client.level": _client("level", '"%d"'),
-    "customer_client.manager": _client("manager"),
-    "customer_client.descriptive_name": _client("descriptive_name"),
-    "customer_client.currency_code": _client("currency_code"),
-    "customer_client.time_zone": _client("time_zone"),
-    "customer_client.status": _client("status"),
-    "customer_client.hidden": _client("hidden"),
-    "customer_client.test_account": _client("test_account"),
+    "customer_client.resource_name": _record("resource_name"),
+    "customer_client.client_customer": _record("client_customer"),
+    "customer_client.id": _record("id", '"%s"'),
+    "customer_client.level": _record("level", '"%d"'),
+    "customer_client.manager": _record("manager"),
+    "customer_client.descriptive_name": _record("descriptive_name"),
+    "customer_client.currency_code": _record("currency_code"),
+    "customer_client.time_zone": _record("time_zone"),
+    "customer_client.status": _record("status"),
+    "customer_client.hidden": _record("hidden"),
+    "customer_client.test_account": _record("test_account"),
     "campaign.resource_name": _name("campaigns", "campaign"),
     "campaign.id": _id("campaign"),
     "campaign.name": _of("campaign", "name"),
@@ -367,6 +373,10 @@ FIELDS: dict[str, Field] = {
     "search_term_view.search_term": _one("%s", lambda r: Coded(_term(r), _TERMS)),
     "search_term_view.ad_group": _name("adGroups", "ad_group"),
     "search_term_view.status": _coded("tail", ("ADDED", *["NONE"] * (len(world.TERM_TAILS) - 1))),
+    "click_view.resource_name": _record("resource_name"),
+    "click_view.gclid": _record("gclid"),
+    "click_view.ad_group_ad": _record("ad_group_ad"),
+    "click_view.keyword": _record("keyword"),
     "conversion_action.resource_name": _name("conversionActions", "action"),
     "conversion_action.id": _id("action"),
     "conversion_action.name": _of("action", "name"),

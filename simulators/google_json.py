@@ -86,8 +86,10 @@ def _value(rows: Rows, known: Field) -> _Printed:
             pieces[place] = value.replace("%", "%%")
         else:
             columns.append(_encoded(part) if known.text == "%s" else plain(part, rows.size))
-    if len(columns) == 1 and isinstance(part, list) and None in part:
-        return _Printed("%s", [[None if v is None else known.text % v for v in columns[0]]], optional=True)
+    listed = isinstance(part, list) or (isinstance(part, np.ndarray) and part.dtype == object)
+    if len(columns) == 1 and listed and None in columns[0]:
+        text = "".join(pieces)
+        return _Printed("%s", [[None if v is None else text % v for v in columns[0]]], optional=True)
     return _Printed("".join(pieces), columns)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from simulators import business as world
 from simulators.business import Ints, Units
+from simulators.figures import placement
 from simulators.gaql import Condition, GaqlError, Query
 from simulators.google_fields import (
     ACTION_SEGMENTS,
@@ -25,6 +26,7 @@ from simulators.google_fields import (
     Rows,
     States,
 )
+from simulators.visits import ClickView
 
 _COLUMNS = world.COLUMNS["google_ads"]
 _ENTITY = {
@@ -60,12 +62,38 @@ def clients(states: States, hierarchy: list[dict[str, Any]]) -> Rows:
     return Rows(states, len(hierarchy), {}, _no_figures(len(hierarchy)), hierarchy)
 
 
+def clicks(states: States, views: list[ClickView], day: date) -> Rows:
+    """One row for each click of a day that Google tells of."""
+    above = f"customers/{states.account.id}"
+    records: list[dict[str, Any]] = [
+        {
+            "resource_name": f"{above}/clickViews/{day}~{view.gclid}",
+            "gclid": view.gclid,
+            "ad_group_ad": f"{above}/adGroupAds/{view.ad_group_id}~{view.ad_id}" if view.ad_id else None,
+            "keyword": f"{above}/adGroupCriteria/{view.ad_group_id}~{view.criterion_id}"
+            if view.criterion_id
+            else None,
+        }
+        for view in views
+    ]
+    keys: dict[str, Any] = {
+        "day": np.full(len(views), day.toordinal()),
+        "campaign": np.array([int(view.campaign_id) for view in views], dtype=np.int64),
+        "ad_group": np.array([int(view.ad_group_id or 0) or None for view in views], dtype=object),
+        "device": np.array([world.DEVICES.index(view.device) for view in views], dtype=np.int64),
+        "network": np.array([world.NETWORKS.index(view.network) for view in views], dtype=np.int64),
+    }
+    matrix = _no_figures(len(views))
+    matrix[_COLUMNS.index("clicks")] = 1
+    return Rows(states, len(views), keys, matrix, records)
+
+
 def joined(states: States, parts: list[Rows]) -> Rows:
     """All rows of several parts, one after the other."""
     parts = [part for part in parts if part.size] or parts[:1] or [Rows(states, 0, {}, _no_figures(0))]
     keys = {name: np.concatenate([part.keys[name] for part in parts]) for name in parts[0].keys}
     matrix = np.concatenate([part.matrix for part in parts], axis=1)
-    return Rows(states, matrix.shape[1], keys, matrix, [one for part in parts for one in part.clients])
+    return Rows(states, matrix.shape[1], keys, matrix, [one for part in parts for one in part.records])
 
 
 def _no_figures(size: int) -> Ints:
@@ -151,7 +179,7 @@ def _unit_rows(units: Units, resource: str, wanted: set[str]) -> tuple[Keys, Int
         keys["ad"] = book.ad_id[book.unit_ad[index]]
     code = level[index]
     if wanted & DEVICE_SEGMENTS:
-        for name, column in zip(("device", "network"), _placement(units), strict=True):
+        for name, column in zip(("device", "network"), placement(units), strict=True):
             if f"segments.{'ad_network_type' if name == 'network' else name}" in wanted:
                 keys[name], code = column, code * 8 + column
     first, matrix = _sums(units.matrix, code)
@@ -165,19 +193,6 @@ def _sums(matrix: Ints, code: Ints) -> tuple[Ints, Ints]:
     order = np.argsort(code, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(code[order]) != 0])
     return order[starts], np.add.reduceat(matrix[:, order], starts, axis=1)
-
-
-def _placement(units: Units) -> tuple[Ints, Ints]:
-    """Each unit's device and network, as `Business.ad_days` has them by name."""
-    book, index = units.book, units.index
-    segment = book.unit_segment[index]
-    devices, networks = np.array(world.SEGMENTS, dtype=np.int64).T
-    display = np.array([kind == "DISPLAY" for kind in book.kinds])
-    content = display[book.campaign_kind[book.unit_campaign[index]]]
-    mixed = units.cause >= 2
-    device = np.where(content | mixed, segment, devices[segment]) % len(world.DEVICES)
-    network = np.where(content, world.NETWORKS.index("CONTENT"), networks[segment])
-    return device, np.where(mixed, world.NETWORKS.index("MIXED"), network)
 
 
 @cache

@@ -29,6 +29,7 @@ from simulators import facebook, google, rates
 from simulators.ads_csv import routes as ads_csv_routes
 from simulators.business import Business, Platform
 from simulators.faults import Faults
+from simulators.people import People
 from simulators.replay import routes as replay_routes
 
 SECRETS = ("access_token", "appsecret_proof", "client_secret", "refresh_token", "input_token")
@@ -49,6 +50,12 @@ class State:
     google_client_secret: str = "sim-client-secret"  # noqa: S105
     google_refresh_token: str = "sim-refresh-token"  # noqa: S105
     requests: list[dict[str, Any]] = field(default_factory=list)
+    people: People | None = field(init=False)
+    """Whom the ads bring; None where recordings stand in for the business."""
+
+    def __post_init__(self) -> None:
+        """The business has its people."""
+        self.people = People(self.business)
 
     def log_request(self, **entry: Any) -> None:
         """Append to the request log. The server logs every request by itself; handlers may add remarks."""
@@ -258,6 +265,8 @@ def _routes(
     state: State, replay: Path | str | None, ads_csv: Path | str | None, ads_csv_day: date | None
 ) -> list[Route]:
     routes: list[Route] = []
+    if ads_csv is not None or replay is not None:
+        state.people = None
     if ads_csv is not None and replay is not None:
         raise ValueError("a recording and a table of ad rows both stand in for Meta: choose one")
     if ads_csv is not None:

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import msgspec
 import xxhash
 
-from loaders._core.declare import Account, Reader, Window
+from loaders._core.declare import Account, Clock, Reader, Window
 from loaders._core.errors import (
     AdstarError,
     BadBody,
@@ -40,11 +40,13 @@ class Api:
 
     Attributes:
         listed: the documents of the account list, kept for its raw table.
+        clock: for readers whose vendor answers only for so many days back.
     """
 
     settings: Any
     http: Http
     listed: list[bytes] = field(default_factory=list)
+    clock: Clock = field(default_factory=Clock)
 
     @classmethod
     def of(cls, settings: Any, classify: Classify, **options: Any) -> Api:
