@@ -103,9 +103,28 @@ def events(*, cat_is_known: bool) -> Sets:
             event(at(2, 12), "d7", "lea", email="mail-ann"),
         ],
     }
+    utm = "session_props__utm_"
+    sets["events", "UTM Visited", date(2026, 3, 1)] = [
+        event(at(1, 8), "d1", session_props__gclid="Cj0K1"),  # Ann, not signed up yet, by the ad of a click
+        event(at(1, 9), "d9", **{f"{utm}source": "spring", f"{utm}medium": "email"}),
+    ]
+    sets["events", "UTM Visited", date(2026, 3, 2)] = [
+        event(at(2, 8), "d2", "bob", **{f"{utm}source": "facebook", f"{utm}medium": "cpc",
+              f"{utm}campaign": "11", f"{utm}content": "1101"}),
+    ]  # fmt: skip
     if cat_is_known:
         sets["events", "App Launched", date(2026, 3, 3)] = [event(at(3, 12), "d3", "cat")]
     return sets
+
+
+def clicks() -> Sets:
+    """Google's clicks of the first day, by an ad whose id two ad groups have."""
+    day = date(2026, 3, 1)
+    click = {
+        "segments__date": day.isoformat(), "customer__id": "901", "campaign__id": "31", "ad_group__id": "42",
+        "click_view__gclid": "Cj0K1", "click_view__ad_group_ad": "customers/901/adGroupAds/42~77",
+    }  # fmt: skip
+    return {("click_view", "901", day): [click]}
 
 
 def first() -> dict[str, Sets]:

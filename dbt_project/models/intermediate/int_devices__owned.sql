@@ -1,5 +1,5 @@
--- Who a device belonged to, and from when to when: the identity that was last seen on it. What was done on it before any
--- identity was seen is the first one's, so that who browses, then signs up, keeps what they came with.
+-- Who a device belonged to, and from when to when: the identity that was last seen on it. What was done on it before
+-- any identity was seen is the first one's, so that who browses, then signs up, keeps what they came with.
 with identified as (
     select
         device_pseudonym,

@@ -1,4 +1,10 @@
-{{ config(materialized='table', indexes=[{'columns': ['identity_pseudonym'], 'unique': true}], post_hook='analyze {{ this }}') }}
+{{
+    config(
+        materialized='table',
+        indexes=[{'columns': ['identity_pseudonym'], 'unique': true}],
+        post_hook='analyze {{ this }}',
+    )
+}}
 -- Which person each user id and each CleverTap identity stands for. Two signed-up users are one person only if the
 -- application says so: an e-mail address, telephone or device that two of them share joins nothing.
 with users as (

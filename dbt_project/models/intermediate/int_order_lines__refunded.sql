@@ -27,9 +27,7 @@ weighed as (
     select
         *,
         cast(gross_amount * 10000 as numeric(18, 0)) as line_weight,
-        cast(
-            order_refund * case exponent when 0 then 1 when 2 then 100 else 1000 end as numeric(18, 0)
-        ) as refund_units
+        case exponent when 0 then 1 when 2 then 100 else 1000 end as units
     from lines
 ),
 
@@ -52,8 +50,11 @@ shared as (
         case
             when is_last then order_refund
             when order_weight = 0 then 0
-            else floor(refund_units * cast(weight_through as numeric(18, 0)) / cast(order_weight as numeric(18, 0)))
-                / case exponent when 0 then 1 when 2 then 100 else 1000 end
+            else
+                floor(
+                    cast(order_refund * units as numeric(18, 0)) * cast(weight_through as numeric(18, 0))
+                    / cast(order_weight as numeric(18, 0))
+                ) / units
         end as refund_through
     from summed
 )

@@ -35,8 +35,9 @@ known_contacts as (
         max(profiles.phone_pseudonym) as phone_pseudonym
     from {{ ref('stg_clevertap__profiles') }} as profiles
     inner join identities
-        on coalesce(profiles.identity_pseudonym, profiles.email_pseudonym, profiles.phone_pseudonym)
-        = identities.identity_pseudonym
+        on
+            identities.identity_pseudonym
+            = coalesce(profiles.identity_pseudonym, profiles.email_pseudonym, profiles.phone_pseudonym)
     group by identities.user_key
 ),
 
@@ -93,6 +94,27 @@ erased as (
     group by identities.user_key
 ),
 
+-- Where somebody came from: what the sign-up is credited to by its first touch; of those who have not signed up, theirs.
+acquired as (
+    select
+        user_key,
+        channel,
+        campaign_key
+    from {{ ref('int_goals__attributed') }}
+    where
+        goal_kind = 'sign_up'
+        and attribution_model = 'first_touch'
+),
+
+first_touches as (
+    select
+        user_key,
+        channel,
+        campaign_key,
+        row_number() over (partition by user_key order by touched_at, touch_key) as touch_no
+    from {{ ref('int_touches__matched') }}
+),
+
 named as (
     select
         user_key,
@@ -126,6 +148,10 @@ select
     signed_up.country_code,
     signed_up.plan,
     signed_up.first_signed_up_at as signed_up_at,
+    cast(
+        coalesce(acquired.channel, first_touches.channel, 'unattributed') as {{ type_text() }}
+    ) as acquisition_channel,
+    coalesce(acquired.campaign_key, first_touches.campaign_key, {{ unknown_key() }}) as acquisition_campaign_key,
     persons.first_seen_at,
     persons.last_seen_at,
     coalesce(signed_up.has_marketing_consent, false) as has_marketing_consent,
@@ -143,6 +169,12 @@ left join known_contacts
     on persons.user_key = known_contacts.user_key
 left join erased
     on persons.user_key = erased.user_key
+left join acquired
+    on persons.user_key = acquired.user_key
+left join first_touches
+    on
+        persons.user_key = first_touches.user_key
+        and first_touches.touch_no = 1
 union all
 select
     {{ unknown_key() }} as user_key,
@@ -156,6 +188,8 @@ select
     null as country_code,
     null as plan,
     null as signed_up_at,
+    'unattributed' as acquisition_channel,
+    {{ unknown_key() }} as acquisition_campaign_key,
     null as first_seen_at,
     null as last_seen_at,
     false as has_marketing_consent,
