@@ -86,7 +86,7 @@ def keys(column: str, values: Iterable[Any]) -> list[Row]:
 
 
 def events(*, cat_is_known: bool) -> Sets:
-    """CleverTap's first days; the third one is exported once Cat has signed up."""
+    """CleverTap's first days; the third one in the form to come, once Cat has signed up."""
     sets: Sets = {
         ("events", "App Launched", date(2026, 3, 1)): [
             event(at(1, 8), "d1"),
@@ -113,7 +113,11 @@ def events(*, cat_is_known: bool) -> Sets:
               f"{utm}campaign": "11", f"{utm}content": "1101"}),
     ]  # fmt: skip
     if cat_is_known:
-        sets["events", "App Launched", date(2026, 3, 3)] = [event(at(3, 12), "d3", "cat")]
+        new = {
+            "ts": "2026-03-03T12:00:00", "profile__make": None, "profile__manufacturer": "Fair",
+            "profile__os": {"version": "14"},
+        }  # fmt: skip
+        sets["events", "App Launched", date(2026, 3, 3)] = [event(at(3, 12), "d3", "cat", **new)]
     return sets
 
 

@@ -52,6 +52,9 @@ def first(built: Star) -> Dump:
 @pytest.fixture(scope="module")
 def second(built: Star, first: Dump) -> Dump:
     """The marts after the next run, a file of which was loaded twice, and after one that never committed."""
+    built.landing.execute(
+        "alter table raw_clevertap.events add column profile__manufacturer text, add column profile__os text"
+    )
     land(built, at(4, 6), people.second())
     built.landing.execute(
         "insert into raw_clevertap.events select * from raw_clevertap.events"
@@ -105,6 +108,25 @@ def test_who_signs_up_and_is_merged_takes_earlier_events_along(
 ) -> None:
     expected = [(*row[:2], "ann", "device") if row[1] == "d3" else row for row in FIRST_EVENTS]
     assert people_by_event(built) == [*expected, ("03 12", "d3", "ann", "merged_into")]
+
+
+def test_old_and_new_shapes_of_the_api_stand_side_by_side(built: Star, first: Dump, second: Dump) -> None:
+    """Renamed, nested and retyped: the devices look alike, and the drift is named."""
+    found = built.landing.query(
+        "select make, os_version from marts.dim_device"
+        " where device_pseudonym in ('key:d2', 'key:d3') order by device_pseudonym"
+    )
+    assert found == [("Fair", None), ("Fair", "14")]
+    drifted = built.landing.query(
+        "select field, drift from reports.rpt_field_drift"
+        " where platform = 'clevertap' and resource = 'events'"
+        " and field in ('ts', 'profile__make', 'profile__os', 'profile__manufacturer')"
+        " order by 1, 2"
+    )
+    assert drifted == [
+        ("profile__make", "vanished"), ("profile__manufacturer", "new"), ("profile__os", "new"),
+        ("ts", "another shape"),
+    ]  # fmt: skip
 
 
 def test_two_users_with_one_telephone_and_tablet_stay_two(built: Star, first: Dump, second: Dump) -> None:

@@ -11,15 +11,17 @@
 with goals as (
     select
         cast('order' as {{ type_text() }}) as goal_kind,
+        database_name,
         order_id as goal_id,
         user_key,
         min(sold_at) as reached_at,
         min(sold_date) as reached_date
     from {{ ref('fact_sales') }}
-    group by order_id, user_key
+    group by database_name, order_id, user_key
     union all
     select
         cast('sign_up' as {{ type_text() }}) as goal_kind,
+        cast(null as {{ type_text() }}) as database_name,
         cast(identities.user_key as {{ type_text() }}) as goal_id,
         identities.user_key,
         min(users.signed_up_at) as reached_at,
@@ -44,19 +46,20 @@ touches as (
 {{ model }} as (
     select
         goals.goal_kind,
+        goals.database_name,
         goals.goal_id,
         goals.user_key,
         touches.touch_key,
         row_number() over (
-            partition by goals.goal_kind, goals.goal_id, goals.user_key
+            partition by goals.goal_kind, goals.database_name, goals.goal_id, goals.user_key
             order by touches.touched_at {{ order }}, touches.touch_key {{ order }}
         ) as choice
     from goals
     inner join touches
         on
             goals.user_key = touches.user_key
-            and touches.touched_at <= goals.reached_at
-            and touches.touched_at > goals.reached_at - interval '{{ days }} days'
+            and goals.reached_at >= touches.touched_at
+            and goals.reached_at < touches.touched_at + interval '{{ days }} days'
 ),
 {%- endfor %}
 
@@ -65,6 +68,7 @@ credited as (
     select
         cast('{{ model }}' as {{ type_text() }}) as attribution_model,
         goals.goal_kind,
+        goals.database_name,
         goals.goal_id,
         goals.user_key,
         goals.reached_at,
@@ -74,6 +78,7 @@ credited as (
     left join {{ model }}
         on
             goals.goal_kind = {{ model }}.goal_kind
+            and coalesce(goals.database_name, '') = coalesce({{ model }}.database_name, '')
             and goals.goal_id = {{ model }}.goal_id
             and goals.user_key = {{ model }}.user_key
             and {{ model }}.choice = 1
@@ -84,6 +89,7 @@ credited as (
 select
     credited.attribution_model,
     credited.goal_kind,
+    credited.database_name,
     credited.goal_id,
     credited.user_key,
     credited.reached_at,

@@ -94,7 +94,7 @@ erased as (
     group by identities.user_key
 ),
 
--- Where somebody came from: what the sign-up is credited to by its first touch; of those who have not signed up, theirs.
+-- Where somebody came from: what the sign-up is credited to by first touch; who has not signed up, by theirs.
 acquired as (
     select
         user_key,

@@ -15,6 +15,7 @@ with lines as (
 )
 
 select
+    lines.database_name,
     lines.order_line_id,
     lines.order_id,
     lines.ordered_at as sold_at,

@@ -14,6 +14,7 @@ with spent as (
 
 sold as (
     select
+        database_name,
         order_id,
         user_key,
         sold_date,
@@ -21,7 +22,7 @@ sold as (
         sum(refund_amount_reporting) as refund_reporting,
         sum(net_amount_reporting) as net_reporting
     from {{ ref('fact_sales') }}
-    group by order_id, user_key, sold_date
+    group by database_name, order_id, user_key, sold_date
 ),
 
 goals as (
@@ -40,6 +41,7 @@ goals as (
     left join sold
         on
             credited.goal_kind = 'order'
+            and credited.database_name = sold.database_name
             and credited.goal_id = sold.order_id
             and credited.user_key = sold.user_key
 ),

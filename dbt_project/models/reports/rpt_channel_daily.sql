@@ -51,7 +51,7 @@ with days as (
         sum(case when sales.net_amount_reporting is null then 1 else 0 end) as unconverted,
         0 as visits,
         0 as sign_ups,
-        count(distinct sales.order_id) as orders,
+        count(distinct sales.database_name || ':' || sales.order_id) as orders,
         sum(sales.gross_amount_reporting) as gross_reporting,
         sum(sales.refund_amount_reporting) as refund_reporting,
         sum(sales.net_amount_reporting) as net_reporting
@@ -60,6 +60,7 @@ with days as (
         on
             credited.goal_kind = 'order'
             and credited.attribution_model = 'last_touch'
+            and sales.database_name = credited.database_name
             and sales.order_id = credited.goal_id
             and sales.user_key = credited.user_key
     group by sales.sold_date, credited.channel

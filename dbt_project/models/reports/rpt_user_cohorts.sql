@@ -37,7 +37,7 @@ doings as (
     select
         user_key,
         sold_date as date_day,
-        order_id,
+        database_name || ':' || order_id as order_id,
         net_amount_reporting as net_reporting
     from {{ ref('fact_sales') }}
 ),

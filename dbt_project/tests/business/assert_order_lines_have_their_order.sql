@@ -1,5 +1,5 @@
 -- Every order line's order has landed, and every refunded order's lines, once both tables were read again after it.
-{{ config(severity='warn') }}
+{{ config(severity='warn', meta={'severity': 'minor'}) }}
 {{ blocks_nothing() }}
 with orders as (
     select * from {{ ref('stg_rds__orders') }}

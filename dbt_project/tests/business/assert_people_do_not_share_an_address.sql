@@ -1,6 +1,6 @@
 -- People that only CleverTap knows are one person if they share an e-mail address or telephone: what a longer chain of
 -- them leaves apart is named.
-{{ config(severity='warn') }}
+{{ config(severity='warn', meta={'severity': 'minor'}) }}
 {{ blocks_nothing() }}
 {%- for kind in ['email', 'phone'] %}
 select

@@ -13,7 +13,7 @@ with credited as (
 
 sold as (
     select
-        count(distinct order_id) as orders,
+        count(distinct database_name || ':' || order_id) as orders,
         sum(gross_amount_reporting) as gross_revenue,
         sum(net_amount_reporting) as net_revenue
     from {{ ref('fact_sales') }}

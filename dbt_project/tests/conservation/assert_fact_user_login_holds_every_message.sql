@@ -1,4 +1,4 @@
--- What landed from the queue in committed sets is what the fact counts as delivered: no message is lost, none is made up.
+-- What landed from the queue in committed sets is what the fact counts as delivered: none is lost, none made up.
 {{ blocks_nothing() }}
 with landed as (
     select

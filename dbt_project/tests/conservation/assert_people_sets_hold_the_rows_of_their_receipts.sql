@@ -1,5 +1,5 @@
--- Every set that counts holds exactly the rows its receipt counted: the newest of CleverTap's, all of the database's and
--- the queue's, which are appended.
+-- Every set that counts holds exactly the rows its receipt counted: the newest of CleverTap's; of the database and the
+-- queue, which are appended, all.
 {{ blocks_nothing() }}
 {%- for source_name in ['clevertap', 'rds', 'sqs'] %}
 select

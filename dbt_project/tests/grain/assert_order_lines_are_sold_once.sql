@@ -1,7 +1,8 @@
--- Every order line that stands in the application's database, with its order, is in fact_sales once, and nothing else is.
+-- Every order line that stands in the application's database, with its order, is in fact_sales once; nothing else is.
 {{ blocks_nothing() }}
 with standing as (
     select
+        items.database_name,
         items.order_line_id,
         items.order_id,
         count(*) as line_rows
@@ -11,16 +12,17 @@ with standing as (
             items.database_name = orders.database_name
             and items.order_id = orders.order_id
     where not items.is_deleted and not orders.is_deleted
-    group by items.order_line_id, items.order_id
+    group by items.database_name, items.order_line_id, items.order_id
 ),
 
 sold as (
     select
+        database_name,
         order_line_id,
         order_id,
         count(*) as fact_rows
     from {{ ref('fact_sales') }}
-    group by order_line_id, order_id
+    group by database_name, order_line_id, order_id
 )
 
 select
@@ -31,8 +33,7 @@ select
 from standing
 full outer join sold
     on
-        standing.order_line_id = sold.order_line_id
+        standing.database_name = sold.database_name
+        and standing.order_line_id = sold.order_line_id
         and standing.order_id = sold.order_id
-where
-    coalesce(standing.line_rows, 0) <> coalesce(sold.fact_rows, 0)
-    or (sold.fact_rows > 1 and standing.line_rows = 1)
+where coalesce(standing.line_rows, 0) <> 1 or coalesce(sold.fact_rows, 0) <> 1

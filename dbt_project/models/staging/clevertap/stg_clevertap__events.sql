@@ -7,7 +7,9 @@ with source as ({{ landed_rows('clevertap', 'events', [
         'profile__platform',
         'profile__os_version',
         'profile__app_version',
+        'profile__os',
         'profile__make',
+        'profile__manufacturer',
         'profile__model',
         'event_props',
         'session_props__utm_source',
@@ -23,7 +25,8 @@ with source as ({{ landed_rows('clevertap', 'events', [
 ),
 
 -- The one place where CleverTap's old and new shapes stand side by side: what was renamed, nested or retyped is listed
--- above under both names and coalesced here (docs/runbooks). A field that no record ever had is NULL.
+-- above under both names and coalesced here. Both forms stay: a day read before the change is not read again. The new
+-- names stand in the source's YAML only once somebody has looked, so that rpt_field_drift tells of them until then.
 shaped as (
     select
         partition_key,
@@ -39,9 +42,9 @@ shaped as (
         profile__phone__pseudonym as phone_pseudonym,
         profile__object_id__pseudonym as device_pseudonym,
         profile__platform as platform,
-        profile__os_version as os_version,
+        coalesce(profile__os_version, {{ json_text('profile__os', 'version') }}) as os_version,
         profile__app_version as app_version,
-        profile__make as make,
+        coalesce(profile__make, profile__manufacturer) as make,
         profile__model as model,
         event_props,
         session_props__utm_source as utm_source,

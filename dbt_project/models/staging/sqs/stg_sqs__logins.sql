@@ -11,7 +11,7 @@ with source as ({{ landed_rows('sqs', 'login_queue', [
     ], by_day=false) }}
 ),
 
--- Every committed set counts, and a queue delivers at least once, in no order: one row for each message id, the one that
+-- Every committed set counts, and a queue delivers at least once, in no order: one row for each message id, that which
 -- landed first.
 numbered as (
     select
