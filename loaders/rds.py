@@ -81,8 +81,15 @@ def resources(settings: Any) -> tuple[Resource, ...]:
     found: list[Resource] = []
     for name, table in settings.tables.items():
         if table.cursor and table.sweep_days:
-            found.append(Resource(name + KEYS, copy=copy(name, sweep=True), every_days=table.sweep_days))
-        found.append(Resource(name, copy=copy(name, sweep=False)))
+            found.append(
+                Resource(
+                    name + KEYS,
+                    copy=copy(name, sweep=True),
+                    every_days=table.sweep_days,
+                    personal=table.personal,
+                )
+            )
+        found.append(Resource(name, copy=copy(name, sweep=False), personal=table.personal))
     return tuple(found)
 
 

@@ -1,8 +1,8 @@
 """All platforms in one process, out of one business: `with Simulator(...) as sim`, `python -m simulators`.
 
 Paths: Meta below `/graph`, Google Ads below `/googleads`, its tokens at `/oauth2/token`, CleverTap below
-`/clevertap`, exchange rates below `/rates`, and below `/_sim` what only tests and the demo use: the clock, the
-faults, the ledger, and the log of requests.
+`/clevertap`, exchange rates below `/rates`, and below `/_sim` what only tests and the demo use: the clock,
+the faults, the ledger, and the log of requests.
 """
 
 from __future__ import annotations

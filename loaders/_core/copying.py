@@ -17,9 +17,9 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -33,6 +33,8 @@ from loaders._core.destination import LandingError
 from loaders._core.errors import AdstarError, ConfigurationError
 from loaders._core.naming import SYSTEM_COLUMNS, ColumnNames
 from loaders._core.ops import Books, ResourceRecord
+from loaders._core.privacy import Personal, Protection, pseudonym_columns
+from loaders._core.privacy_books import Treatment, remap
 from loaders._core.sets import Receipt, SetSum
 
 KEYS = "__keys"
@@ -177,6 +179,7 @@ class TableCopy:
     Args:
         names: the raw table's columns; added to.
         earlier: the newest committed receipt of the table.
+        protection: what treats the personal columns once they are in the warehouse, before they count.
         check: raises when the lease is lost.
         noted: called with numbers of rows as they are read.
     """
@@ -192,6 +195,7 @@ class TableCopy:
         run_seq: int,
         load_id: str,
         earlier: Receipt | None,
+        protection: Protection,
         check: Callable[[], None],
         noted: Callable[[int], None],
     ) -> None:
@@ -204,6 +208,11 @@ class TableCopy:
         self._run_seq = run_seq
         self._load_id = load_id
         self._earlier = earlier
+        self._protection = protection
+        self._personal: dict[str, Personal] = {}
+        # What is sealed is text.
+        sealed = resource.personal if protection.sealing else {}
+        self._columns = [replace(c, type="text") if c.name in sealed else c for c in reading.columns]
         self._check = check
         self._noted = noted
         self._table = f'{books.schema}."{resource.name}"'
@@ -261,7 +270,7 @@ class TableCopy:
         """Find the raw column of each column, adding what is missing; is the table still to be made?"""
         present = self._types(cursor, self._table)
         added: list[str] = []
-        for column in self._reading.columns:
+        for column in self._columns:
             known = set(self._names.paths)
             name = self._names.name((column.name,))
             held = present.get(name, column.type)
@@ -275,13 +284,19 @@ class TableCopy:
             self._raw.append(name)
             if present and name not in present:
                 added.append(f'add column "{name}" {column.type}')
+            if column.name in self._resource.personal:
+                self._personal[name] = self._resource.personal[column.name]
+        added += [
+            f"add column {_quoted(name)} text" for name in self._pseudonyms if present and name not in present
+        ]
         if added:
             cursor.execute(f"alter table {self._table} {', '.join(added)}")
         return not present
 
     def _create(self, cursor: Any) -> None:
         # With its first rows in one transaction: nothing is left of a killed run, and no log need be written.
-        columns = zip(self._raw, self._reading.columns, strict=True)
+        columns = [*zip(self._raw, self._columns, strict=True)]
+        columns += [(name, Column(name, "text")) for name in self._pseudonyms]
         cursor.execute(
             f"create table {self._table} (_run_seq bigint, _row_no bigint, _account varchar(200), _day date,"
             f" _dlt_load_id varchar(64), {', '.join(f'{_quoted(name)} {c.type}' for name, c in columns)})"
@@ -309,6 +324,7 @@ class TableCopy:
         """Rows read, rows of the set, its hash, and the run that holds them."""
         if self._earlier is None:
             total = self._stream(cursor, self._table, self._reading.rows)
+            self._treat(cursor, self._table, f"_run_seq = {self._run_seq} and _day is null")
             return total.rows, total.rows, total.rows_hash, self._run_seq
         cursor.execute(f"create temp table staged (like {self._table}) on commit drop")
         if self._reading.cursor is None:
@@ -316,10 +332,12 @@ class TableCopy:
             same = (total.rows, total.rows_hash) == (self._earlier.rows, self._earlier.rows_hash)
             if same and total.rows:
                 return total.rows, total.rows, total.rows_hash, self._earlier.data_run_seq
+            self._treat(cursor, "staged", "true")
             self._move(cursor)
             return total.rows, total.rows, total.rows_hash, self._run_seq
         since = self._since(self._earlier)
         read = self._stream(cursor, "staged", lambda write: self._reading.rows(write, since)).rows
+        self._treat(cursor, "staged", "true")
         self._drop_known(cursor, since)
         read += self._take_missed(cursor)
         total = self._said(cursor)
@@ -342,8 +360,21 @@ class TableCopy:
         pipe.sum.rows -= start
         return pipe.sum
 
+    @property
+    def _pseudonyms(self) -> list[str]:
+        return list(pseudonym_columns(self._personal).values())
+
+    def _treat(self, cursor: Any, table: str, where: str) -> None:
+        """Give personal columns their pseudonyms, seal them if asked for, and blank what is erased."""
+
+        def treat(column: str, kind: Personal, values: list[str]) -> Iterable[Treatment]:
+            return self._protection.treatments(kind, values)
+
+        if self._personal:
+            remap(cursor, table, self._personal, treat, where)
+
     def _move(self, cursor: Any) -> None:
-        columns = ", ".join([*SYSTEM_COLUMNS, *map(_quoted, self._raw)])
+        columns = ", ".join([*SYSTEM_COLUMNS, *map(_quoted, [*self._raw, *self._pseudonyms])])
         cursor.execute(f"insert into {self._table} ({columns}) select {columns} from staged")
 
     def _since(self, earlier: Receipt) -> str | None:
@@ -429,8 +460,9 @@ class TableCopy:
                 cursor,
                 "staged",
                 lambda write, keys=keys: self._reading.rows_of(write, keys),  # type: ignore[misc]
-                start=(1 << 40) + read,
+                start=(start := (1 << 40) + read),
             ).rows
+            self._treat(cursor, "staged", f"_row_no >= {start}")
         if read:
             self.notes.append(
                 f"{read:,} rows of {self._resource.name} had a cursor that was set back or written late by"
@@ -444,7 +476,12 @@ class TableCopy:
             f" returning {', '.join(f'{k}::text' for k in key)}",
             [KEYS_AT_ONCE],
         )
-        return list(cursor.fetchall())
+        return [tuple(map(self._opened, key, row)) for row in cursor.fetchall()]
+
+    def _opened(self, column: str, value: str) -> str:
+        """The value of a key, as the source has it."""
+        kind = self._personal.get(column.strip('"'))
+        return self._protection.revealed(kind, value) if kind else value
 
     def _said(self, cursor: Any) -> SetSum:
         """What is about to land, counted and hashed as if it had come straight from the source."""

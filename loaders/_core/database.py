@@ -11,6 +11,7 @@ import msgspec
 
 from loaders._core.copying import Column, Write
 from loaders._core.errors import AccountError, ConfigurationError
+from loaders._core.privacy import Personal
 from loaders._core.redact import secret
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -26,6 +27,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     table: str = ""
     primary_key: tuple[str, ...] = ()
     cursor: str = ""
+    personal: dict[str, Personal] = {}
     lag: Count = 300
     sweep_days: Count = 7
     chunk_rows: Positive = 500_000

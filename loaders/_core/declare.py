@@ -126,7 +126,8 @@ class Resource:
             gives ``stream.Keyed`` records. Each lands once, however often it comes, and every set counts.
         judge: what ``read`` would give today of a record that it once rejected; lets ``dlt pipeline NAME
             retry-quarantine`` bring back what is in quarantine. Needs a ``key``.
-        personal: raw columns with personal data, and the class of each; the core lands a pseudonym beside
+        personal: raw columns with personal data (of a table of a database: its own columns; those it has not
+            are left out), and the class of each; the core lands a pseudonym beside
             every one, and ciphertext in its place if sealing is on (docs/privacy.md).
         copy: ``(api, account)`` -> ``copying.Reading``, instead of ``read``: a table of a database, which
             lands with its types and as versions of its rows.

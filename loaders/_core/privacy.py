@@ -225,6 +225,10 @@ class Protection:
                 return found
         return self._ring.current.pseudonym(kind, value)
 
+    def revealed(self, kind: Personal, value: str) -> str:
+        """As ``Ring.revealed``."""
+        return self._ring.revealed(kind, value) if self._ring else value
+
     def pseudonyms(self, kind: Personal, values: pa.Array) -> pa.Array:
         """The pseudonyms of an array's values, worked out once for each that is different."""
         return _each(values, partial(self.pseudonym, kind))

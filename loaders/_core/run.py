@@ -475,6 +475,7 @@ class _Reader:
             run_seq=self._lease.run_seq,
             load_id=self._load_id,
             earlier=earlier,
+            protection=run.protection,
             check=self._lease.check,
             noted=lambda rows: run._progress.reading(name, account.id, resource.name, rows),
         ).land(run.clock.now())

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 
 from loaders._core.feed import Feed
 from loaders.facebook_ads import LOADER as FACEBOOK
@@ -29,6 +31,7 @@ LOADERS = {
     loader.name: loader
     for loader in (FACEBOOK, GOOGLE, FEEDS.made_for(HttpJsonSettings(feeds={rates.FEED: RATES})))
 }
+STAGING = Path(__file__).parents[2] / "dbt_project" / "models" / "staging"
 SYSTEM = "_run_seq bigint, _row_no bigint, _account text, _day date, _dlt_load_id text"
 COVERED = (
     "resource text, account text, day date, run_seq bigint, data_run_seq bigint, read_at timestamptz,"
@@ -55,11 +58,11 @@ class Landing:
             self.execute(
                 f"create schema if not exists raw_{source}", f"create table raw_{source}.covered ({COVERED})"
             )
-            for resource in LOADERS[source].resources:
-                columns = ", ".join(f"{name} text" for name in resource.columns)
+            for table, types in raw_tables(source).items():
+                columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
                 self.execute(
-                    f"create table raw_{source}.{resource.name} ({columns}, {SYSTEM})",
-                    f"create index on raw_{source}.{resource.name} (_account, _day, _run_seq)",
+                    f"create table raw_{source}.{table} ({columns}, {SYSTEM})",
+                    f"create index on raw_{source}.{table} (_account, _day, _run_seq)",
                 )
 
     def land(
@@ -72,7 +75,8 @@ class Landing:
     ) -> int:
         """Land one run of a source: `sets` maps (resource, account, day) to rows. Returns its run_seq."""
         self.run_seq += 1
-        totals = {resource.name: resource.totals for resource in LOADERS[source].resources}
+        loader = LOADERS.get(source)
+        totals = {resource.name: resource.totals for resource in loader.resources} if loader else {}
         for (resource, account, day), given in sets.items():
             rows = [{name: text(value) for name, value in row.items()} for row in given]
             digest = hashlib.sha256(json.dumps(sorted(map(repr, rows))).encode()).hexdigest()
@@ -83,7 +87,7 @@ class Landing:
                 self.newest[source, resource, account, day] = (self.run_seq, digest)
             summed = {
                 name: str(sum((Decimal(row.get(name) or 0) for row in rows), Decimal(0)))
-                for name in totals[resource]
+                for name in totals.get(resource, ())
             }
             receipt = (
                 *(resource, account, day, self.run_seq, self.newest[source, resource, account, day][0]),
@@ -127,6 +131,18 @@ class Landing:
         with self.connection.cursor() as cursor:
             cursor.execute(statement)
             return list(cursor.fetchall())
+
+
+def raw_tables(source: str) -> dict[str, dict[str, str]]:
+    """The raw tables of a source with the types of their columns: its loader's, else those dbt declares."""
+    if source in LOADERS:
+        return {each.name: dict.fromkeys(each.columns, "text") for each in LOADERS[source].resources}
+    declared = yaml.safe_load((STAGING / source / f"_{source}__sources.yml").read_text())
+    return {
+        table["name"]: {column["name"]: column["data_type"] for column in table["columns"]}
+        for table in declared["sources"][0]["tables"]
+        if "columns" in table
+    }
 
 
 def text(value: Any) -> str | None:

@@ -1,8 +1,12 @@
-{#- A select list of raw fields; a field that no record ever had has no column, and is a NULL text here.
-    Drift is not hidden: assert_fields_are_as_declared names it. -#}
+{#- A select list of raw fields; a field that no record ever had has no column, and is a NULL here: a text one, or of
+    the type that `fields` maps it to. Drift is not hidden: assert_fields_are_as_declared names it. -#}
 {% macro landed_fields(fields, present, prefix) -%}
     {%- for field in fields %}
-        {% if field in present %}{{ prefix }}{{ field }}{% else %}cast(null as {{ type_text() }}) as {{ field }}{% endif %}
+        {% if field in present -%}
+            {{ prefix }}{{ field }}
+        {%- else -%}
+            cast(null as {{ fields[field] if fields is mapping else type_text() }}) as {{ field }}
+        {%- endif -%}
         {%- if not loop.last %},{% endif -%}
     {%- endfor -%}
 {%- endmacro %}

@@ -1,4 +1,5 @@
-{#- The rows of every committed version of a raw table's sets, with the version they belong to.
+{#- The rows of every committed version of a raw table's sets, with the version they belong to and their number in it.
+    `fields` are the raw columns wanted: a list of text ones, or a mapping to their types.
 
     A row that was loaded twice (a killed load repeats whole files) has the same (_run_seq, _row_no): one of the twins
     is kept. Only sets that hold more rows than their receipt says are searched for that, so that the others are read
@@ -14,12 +15,14 @@
     {%- if not present %}
     select
         sets.{{ of_set | join(',\n        sets.') }},
+        cast(null as bigint) as row_no,
         {{- landed_fields(fields, [], '') }}
     from {{ sets }} as sets
     where false
     {%- else %}
     select
         sets.{{ of_set | join(',\n        sets.') }},
+        landed._row_no as row_no,
         {{- landed_fields(fields, present, 'landed.') }}
     {{ sets_with_raw(sets, raw, by_day) }}
     where
@@ -28,6 +31,7 @@
     union all
     select
         twins.{{ of_set | join(',\n        twins.') }},
+        twins._row_no as row_no,
         {{- landed_fields(fields, fields, 'twins.') }}
     from (
         {{ one_of_twins(of_set, landed_fields(fields, present, 'landed.'), sets_with_raw(twin_sets, raw, by_day)) }}

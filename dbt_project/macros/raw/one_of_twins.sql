@@ -25,6 +25,7 @@
                 partition by landed._account, landed._day, sets.run_seq, landed._run_seq, landed._row_no
                 order by landed._dlt_load_id
             ) as twin_no,
+            landed._row_no,
             {{- fields }}
         {{ joined }}
     ) as numbered

@@ -10,7 +10,8 @@ with sets as (
     where is_current and date_day is not null
     union all
     select * from {{ ref('stg_google_ads__sets') }}
-    where is_current and date_day is not null
+    -- Clicks are told for 90 days only, and are no figures.
+    where is_current and date_day is not null and resource <> 'click_view'
 ),
 
 reports as (

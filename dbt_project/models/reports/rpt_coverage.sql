@@ -5,7 +5,8 @@ with sets as (
     where is_current and date_day is not null
     union all
     select * from {{ ref('stg_google_ads__sets') }}
-    where is_current and date_day is not null
+    -- Clicks are told for 90 days only, and are no figures.
+    where is_current and date_day is not null and resource <> 'click_view'
 ),
 
 platforms as (
@@ -59,7 +60,7 @@ first_readings as (
             account_id,
             read_at
         from {{ ref('stg_google_ads__sets') }}
-        where version_no = 1 and date_day is not null
+        where version_no = 1 and date_day is not null and resource <> 'click_view'
     ) as first_versions
     group by platform, account_id
 ),
