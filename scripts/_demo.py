@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -28,11 +28,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from loaders._core import places
 from loaders._core.embedded import EmbeddedWarehouse
+from simulators import app_database
+from simulators.people import People
+from simulators.queue import LoginQueue
 from simulators.replay import read, recorded_days
 from simulators.server import Simulator
 
 FIRST_MORNING = datetime(2026, 3, 1, 6, tzinfo=UTC)
 BIN = Path(sys.executable).parent
+SHOP = "shop"
+UPLOADED_LATE = timedelta(days=7)
+"""How long devices keep what they did to themselves, and how wrong their clocks are."""
 
 if not sys.stdout.isatty():
     os.environ.setdefault("COLUMNS", "120")  # for the commands run from here, too
@@ -56,6 +62,8 @@ class Morning:
 
     first_day: str
     now: str
+    before: str | None = None
+    """The clock of the run before."""
 
     @property
     def clock(self) -> datetime:
@@ -64,7 +72,7 @@ class Morning:
 
     def next(self) -> Morning:
         """The same a day later."""
-        return Morning(self.first_day, (self.clock + timedelta(days=1)).isoformat())
+        return Morning(self.first_day, (self.clock + timedelta(days=1)).isoformat(), self.now)
 
 
 def main() -> int:
@@ -78,13 +86,13 @@ def main() -> int:
     console.print(
         f"The platforms' data begin on {morning.first_day}, their clock says {morning.clock:%F %R} UTC."
     )
-    with simulators(options, morning) as settings:
+    with simulators(options, morning, warehouse) as (simulator, settings):
         os.environ.update(settings, ADSTAR_NOW=morning.now)
         run("dlt", "pipeline", "run")
     passed = build()
     with step("the documentation site"):
         run("dbt", "--quiet", "docs", "generate")
-    _demo_summary.show(console, partial(query, warehouse), morning.now, passed)
+    _demo_summary.show(console, partial(query, warehouse), morning.now, passed, simulator.state)
     console.print(f"{time.monotonic() - began:.0f} s. Run scripts/demo again: a day later, incremental.")
     return 0
 
@@ -152,26 +160,54 @@ def forget(warehouse: EmbeddedWarehouse) -> None:
     with connection.cursor() as cursor:
         cursor.execute("drop database adstar with (force)")
         cursor.execute("create database adstar")
+        cursor.execute(f"drop database if exists {SHOP} with (force)")
     connection.close()
     shutil.rmtree(places.state() / "dlt", ignore_errors=True)
 
 
 @contextmanager
-def simulators(options: Options, morning: Morning) -> Iterator[dict[str, str]]:
-    """Serve the platforms; yields the settings that point the loaders there."""
-    with Simulator(
-        seed=options.seed,
-        scale=options.scale,
-        now=morning.clock,
-        first_day=date.fromisoformat(morning.first_day),
-        replay=options.replay,
-        ads_csv=options.ads_csv,
-        ads_csv_day=morning.clock.date() - timedelta(days=1) if options.ads_csv else None,
-    ) as simulator:
+def simulators(
+    options: Options, morning: Morning, warehouse: EmbeddedWarehouse
+) -> Iterator[tuple[Simulator, dict[str, str]]]:
+    """Serve platforms and shop; yields the simulator, and the settings that point the loaders there."""
+    with (
+        ExitStack() as stack,
+        Simulator(
+            seed=options.seed,
+            scale=options.scale,
+            now=morning.clock,
+            first_day=date.fromisoformat(morning.first_day),
+            replay=options.replay,
+            ads_csv=options.ads_csv,
+            ads_csv_day=morning.clock.date() - timedelta(days=1) if options.ads_csv else None,
+        ) as simulator,
+    ):
         settings = simulator.settings_env()
         for source in ("FACEBOOK_ADS", "GOOGLE_ADS"):
             settings[f"SOURCES__{source}__START_DATE"] = morning.first_day
-        yield settings if options.replay is None else only_recorded(settings, Path(options.replay))
+        if simulator.state.people is not None:
+            since = date.fromisoformat(morning.first_day) - UPLOADED_LATE
+            settings["SOURCES__CLEVERTAP__START_DATE"] = since.isoformat()
+            settings["SOURCES__CLEVERTAP__WINDOW_DAYS"] = str(UPLOADED_LATE.days)
+            settings |= app_database.settings_env(shop(simulator.state.people, morning, warehouse))
+            sent = datetime.fromisoformat(morning.before) if morning.before else None
+            queue = stack.enter_context(LoginQueue(simulator.state.people, since=sent))
+            queue.send(morning.clock)
+            settings |= queue.settings_env()
+        yield simulator, only_recorded(settings, Path(options.replay)) if options.replay else settings
+
+
+def shop(people: People, morning: Morning, warehouse: EmbeddedWarehouse) -> str:
+    """Make the shop's own database what it is that morning; its address."""
+    with closing(warehouse.connect("postgres")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("select from pg_database where datname = %s", [SHOP])
+            if not cursor.rowcount:
+                cursor.execute(f"create database {SHOP}")
+    with closing(warehouse.connect(SHOP)) as connection:
+        app_database.sync(connection, people, morning.clock)
+        return f"postgresql://{connection.info.user}:{warehouse.password}@127.0.0.1:{warehouse.port}/{SHOP}"
 
 
 def only_recorded(settings: dict[str, str], folder: Path) -> dict[str, str]:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
+
+from simulators.returns import Return, returns
+from simulators.server import State
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 
@@ -75,12 +80,25 @@ CONTROL_CONVERSIONS = """
 """
 
 
-def show(console: Console, query: Query, clock: str, tests: int) -> None:
+ROAS = """
+    select
+        channel, sum(spend_reporting), sum(conversions), sum(sign_ups), sum(orders),
+        sum(net_revenue_reporting)
+    from reports.rpt_campaign_roas
+    where attribution_model = 'last_touch'
+    group by channel
+    order by channel
+"""
+
+
+def show(console: Console, query: Query, clock: str, tests: int, simulated: State) -> None:
     """Print the summary of the run of the simulated instant `clock`, in which so many tests passed."""
     landed = query(LANDED.format(clock=clock))
     ((each_table,),) = query(STAR)
     console.print(Columns([landed_table(landed), star_table(sorted(query(each_table)))], padding=(0, 4)))
     console.print(agreement_table(query))
+    if simulated.people is not None:
+        console.print(return_table(query, simulated))
     read, rows, sets, unchanged = (sum(line[column] for line in landed) for column in (2, 3, 4, 5))
     states = ", ".join(f"{count} {state}" for state, count in query(STATES))
     console.print(f"This run read {read:,} rows and landed the {rows:,} of {sets:,} new or changed sets;")
@@ -128,6 +146,37 @@ def agreement_table(query: Query) -> Table:
         money = compared(spend, control, 2)
         made.add_row(platform, currency, *money, *compared(ours.get(key), theirs.get(key), 2))
     return made
+
+
+def return_table(query: Query, simulated: State) -> Table:
+    """What each channel cost and brought, in euros, beside what the business itself knows of it."""
+    title = "Return on ad spend by last touch, in EUR, beside the business' own ledger"
+    columns = ["spend", "ledger", "claimed", "sign-ups", "orders", "ledger", "revenue", "ledger", "ROAS"]
+    made = table(title, ["channel"], columns)
+    zone = ZoneInfo(simulated.clevertap_timezone)
+    assert simulated.people is not None
+    ledger = returns(simulated.business, simulated.people, simulated.now, zone)
+    for channel, spend, claimed, sign_ups, orders, revenue in query(ROAS):
+        told = ledger.pop(channel, Return())
+        made.add_row(
+            channel,
+            *beside(spend, told.spend, 2),
+            f"{claimed:,.0f}",
+            f"{sign_ups:,}",
+            *beside(orders, told.orders, 0),
+            *beside(revenue, told.revenue, 2),
+            f"{revenue / spend:.2f}" if spend else "",
+        )
+    for channel, told in ledger.items():
+        made.add_row(channel, *beside(Decimal(0), told.spend, 2), "", "", *beside(Decimal(0), told.orders, 0))
+    return made
+
+
+def beside(ours: Decimal, theirs: Fraction | int, places: int) -> list[str]:
+    """Both numbers; green if they are the same as far as they are shown."""
+    shown, told = f"{ours:,.{places}f}", f"{round(Fraction(theirs), places):,.{places}f}"
+    style = "green" if shown == told else "bold red"
+    return [shown, f"[{style}]{told}[/]"]
 
 
 def compared(ours: Decimal | None, theirs: Decimal | None, places: int) -> list[str]:

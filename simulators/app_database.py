@@ -8,6 +8,7 @@ rows that differ updated, rows that are gone deleted; others are not touched. Do
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -20,6 +21,18 @@ from simulators.people import Order, People, Person, Product
 from simulators.shop import MINOR_PER_UNIT
 
 PRICE_LIST = "EUR"
+PERSONAL = {
+    "users": {
+        "user_id": "user_id",
+        "merged_into": "user_id",
+        "email": "email",
+        "phone": "phone",
+        "full_name": "name",
+        "last_ip": "ip",
+    },
+    "orders": {"user_id": "user_id"},
+}
+"""The columns that are about a person, and what of them they are."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,9 @@ ORDER_ITEMS = Table(
 )
 
 
+TABLES = (USERS, PRODUCTS, ORDERS, ORDER_ITEMS)
+
+
 def sync(connection: Any, people: People, until: datetime) -> dict[str, int]:
     """Bring the database to what it is at `until`, in one transaction; rows changed by table.
 
@@ -132,6 +148,17 @@ def _bring(cursor: Any, table: Table, rows: Iterable[tuple[Any, ...]]) -> int:
     changed = cursor.rowcount
     cursor.execute("drop table wanted")
     return int(gone + changed)
+
+
+def settings_env(dsn: str) -> dict[str, str]:
+    """The environment that makes `dlt pipeline rds run` read the shop at this address."""
+    found = {"SOURCES__RDS__DSN": dsn}
+    for table in TABLES:
+        name = f"SOURCES__RDS__TABLES__{table.name.upper()}__"
+        found |= {f"{name}SCHEMA": "shop", f"{name}CURSOR": "updated_at", f"{name}SWEEP_DAYS": "1"}
+        if personal := PERSONAL.get(table.name):
+            found[f"{name}PERSONAL"] = json.dumps(personal)
+    return found
 
 
 def _user(one: Person) -> tuple[Any, ...]:

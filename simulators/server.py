@@ -54,7 +54,7 @@ class State:
     google_refresh_token: str = "sim-refresh-token"  # noqa: S105
     clevertap_account_id: str = "SIM-R78-K45Z"
     clevertap_passcode: str = "SIM-WZR-RKUL"
-    clevertap_timezone: str = "Europe/Berlin"
+    clevertap_timezone: str = "UTC"
     requests: list[dict[str, Any]] = field(default_factory=list)
     people: People | None = field(init=False)
     """Whom the ads bring; None where recordings stand in for the business."""

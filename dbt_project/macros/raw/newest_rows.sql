@@ -1,9 +1,8 @@
 {#- The newest committed version of each row of a database table that is landed by appending what changed.
 
-    Newest is the highest cursor, then the later run, then the later row of it: at a cursor's edge rows with equal
-    timestamps are read again. A key sweep (`<table>__keys`, whole sets) tells what was deleted: only sweeps of a later
+    Newest is what the later run read, then the later row of it, whatever the cursor says: it may be set back. A key sweep (`<table>__keys`, whole sets) tells what was deleted: only sweeps of a later
     run than the row's count, because a row may be written while the keys are being read. `fields` map to their types. -#}
-{% macro newest_rows(source_name, table_name, key, fields, cursor='updated_at') -%}
+{% macro newest_rows(source_name, table_name, key, fields) -%}
     with landed as ({{ landed_rows(source_name, table_name, fields, by_day=false) }}
     ),
 
@@ -12,7 +11,7 @@
             *,
             row_number() over (
                 partition by account_id, {{ key }}
-                order by {{ cursor }} desc nulls last, run_seq desc, row_no desc
+                order by run_seq desc, row_no desc
             ) as recency
         from landed
     ),
