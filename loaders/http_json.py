@@ -83,7 +83,9 @@ def read(settings: Any, account: Account, window: Window | None, limit: int) -> 
 def resource(name: str, feed: Feed) -> Resource:
     """The raw table of a feed."""
     day, reader = feed.day, in_parts(read, longest=feed.days_per_request)
-    return Resource(name, reader, (), day[:-1], day, columns=feed.columns, account=name)
+    return Resource(
+        name, reader, (), day[:-1], day, columns=feed.columns, account=name, personal=feed.personal
+    )
 
 
 LOADER = Loader(

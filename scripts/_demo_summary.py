@@ -174,7 +174,8 @@ def return_table(query: Query, simulated: State) -> Table:
 
 def beside(ours: Decimal, theirs: Fraction | int, places: int) -> list[str]:
     """Both numbers; green if they are the same as far as they are shown."""
-    shown, told = f"{ours:,.{places}f}", f"{round(Fraction(theirs), places):,.{places}f}"
+    exact = Decimal(round(Fraction(theirs) * 10**places)).scaleb(-places)
+    shown, told = f"{ours:,.{places}f}", f"{exact:,.{places}f}"
     style = "green" if shown == told else "bold red"
     return [shown, f"[{style}]{told}[/]"]
 

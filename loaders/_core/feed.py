@@ -16,6 +16,7 @@ from dlt.common.typing import TSecretStrValue
 from loaders._core.declare import Window
 from loaders._core.formats import Form, Format, Limits, form_of
 from loaders._core.pages import Path
+from loaders._core.privacy import Personal
 from loaders._core.redact import is_secret_name, secret
 
 Auth = Literal["none", "bearer", "header", "basic", "query"]
@@ -37,6 +38,7 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     records: str = ""
     date: str = ""
     columns: tuple[str, ...] = ()
+    personal: dict[str, Personal] = {}
     timezone: str = "UTC"
     days_per_request: Positive = 31
     auth: Auth = "none"

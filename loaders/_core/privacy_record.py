@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_origin
 
 from loaders._core.configure import available
-from loaders._core.declare import Loader
+from loaders._core.declare import Loader, Settings
 from loaders._core.privacy import IDENTITY, Personal, pseudonym_column
 
 _WHY = {
@@ -31,6 +32,9 @@ read which schema, and how somebody is erased, stands in [privacy.md](privacy.md
 |---|---|---|---|---|---|
 """
 _END = """
+Of tables, queues and feeds that are declared in settings, the settings say what is personal (`personal`); the
+table `ops.personal_columns` of a warehouse has it all. A queue's `body` and `message_attributes` always are.
+
 With `[privacy] sealing` on, *the value* is AES-SIV ciphertext. *By age* is
 `dlt privacy retention --older-than DAYS --apply`; on request a person goes at once, by `dlt privacy erase`.
 What only those know who run the warehouse is not here: the controller, the legal basis, who gets the reports.
@@ -38,10 +42,10 @@ What only those know who run the warehouse is not here: the controller, the lega
 
 
 def record(loaders: Iterable[Loader]) -> str:
-    """The record, in Markdown. Loaders whose resources only the settings tell have none here."""
+    """The record, in Markdown: of what loaders have whatever their settings say."""
     lines = []
     for loader in loaders:
-        for resource in loader.resources:
+        for resource in loader.made_for(_empty(loader)).resources:
             for column, kind in resource.personal.items():
                 lines.append(_line(f"raw_{loader.name}.{resource.name}.{column}", column, kind))
     lines.append(_line("raw_*.quarantine.raw_bytes", "raw_bytes", Personal.DOCUMENT))
@@ -51,6 +55,15 @@ def record(loaders: Iterable[Loader]) -> str:
 def path() -> Path:
     """Where it is kept: beside these loaders, whatever ``ADSTAR_HOME`` says."""
     return Path(__file__).parents[2] / "docs" / "processing-record.md"
+
+
+def _empty(loader: Loader) -> Settings:
+    """Settings that name no table, queue, feed or event."""
+    settings = loader.settings()
+    for name, hint in loader.settings.get_resolvable_fields().items():
+        if getattr(settings, name) is None and (kind := get_origin(hint)) in (dict, list):
+            setattr(settings, name, kind())
+    return settings
 
 
 def _line(where: str, column: str, kind: Personal) -> str:

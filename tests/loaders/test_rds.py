@@ -26,6 +26,7 @@ from loaders._core.database import Table, TableOf, address
 from loaders._core.declare import Clock
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.postgres import PostgresDatabase
+from loaders._core.privacy import Personal
 from loaders._core.run import Result, SourceRun
 from loaders._core.warehouse import Target
 from loaders.rds import LOADER, RdsSettings
@@ -774,3 +775,40 @@ def test_a_run_that_lost_its_lease_leaves_nothing_that_counts(
 
 def replace_table(shop: Shop, **changes: Any) -> Table:
     return msgspec.structs.replace(shop.tables["items"], **changes)
+
+
+# -- personal columns -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sealing", [False, True])
+def test_personal_columns_land_with_pseudonyms_and_sealed_if_wanted(
+    shop: Shop, sealing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if sealing:
+        monkeypatch.setenv("PRIVACY__SEALING", "true")
+    shop.do(
+        "create table shop.users (user_id uuid primary key, email text, note text, updated_at timestamptz);"
+        "insert into shop.users select md5(g::text)::uuid, E'Anna' || g || E'\\\\\\t@Example.com', null,"
+        " now() from generate_series(1, 3) g; insert into shop.users values (md5('4')::uuid, null, E'a\\nb', now())"
+    )
+    personal = {"email": Personal.EMAIL, "user_id": Personal.USER_ID}
+    shop.tables = {
+        "users": Table(
+            schema="shop", cursor="updated_at", sweep_days=1, primary_key=("user_id",), personal=personal
+        )
+    }
+    assert shop.landed() == {"users": 4, "users__keys": 4}
+    assert shop.landed() == {"users": 0}
+    rows = shop.query("select email, email__pseudonym, user_id, user_id__pseudonym, note from raw_rds.users")
+    assert {row[4] for row in rows} == {None, "a\nb"}
+    assert sum(row[0] is None and row[1] is None for row in rows) == 1
+    assert len({row[3] for row in rows}) == 4
+    emails = sorted(row[0] for row in rows if row[0])
+    if sealing:
+        assert all(text.startswith("sealed:") for text in emails)
+        assert all(row[2].startswith("sealed:") for row in rows)
+    else:
+        assert emails == [f"Anna{n}\\\t@Example.com" for n in (1, 2, 3)]
+    shop.do("update shop.users set note = 'changed', updated_at = now() where email like 'Anna2%%'", [])
+    shop.do("delete from shop.users where email like 'Anna3%%'", [])
+    assert shop.landed(days=1) == {"users": 1, "users__keys": 3}
