@@ -155,7 +155,11 @@ def retried(loader: Loader, target: Target) -> Loader | None:
     for (name, account), count in sorted(waiting.items()):
         if name not in resources:
             what = f"{count:,} records of {name} (account {account})"
-            _log.warning("%s: %s come back only with a run that reads them again", loader.name, what)
+            _log.warning(
+                "%s: %s can't come back: it is not declared, or whole sets of it are read again anyway",
+                loader.name,
+                what,
+            )
     accounts = sorted({account for name, account in waiting if name in resources})
     if not accounts:
         return None
