@@ -242,12 +242,13 @@ class PostgresDatabase:
                 f" [{table.where}]; an"
                 " index on the cursor makes it short"
             ) from None
-        except psycopg2.OperationalError as error:
-            raise VendorError(
-                f"the connection to the database ({self._place.said}) broke while {table.full_name} was read:"
-                f" {str(error).strip()}; nothing of it landed, the next run reads it"
-            ) from None
-        except psycopg2.Error as error:  # its own words may repeat a value
+        except psycopg2.Error as error:
+            if isinstance(error, psycopg2.OperationalError) or error.pgcode is None:  # the driver's words
+                raise VendorError(
+                    f"the connection to the database ({self._place.said}) broke while {table.full_name} was"
+                    f" read: {str(error).strip()}; nothing of it landed, the next run reads it"
+                ) from None
+            # The database's own words may repeat a value.
             raise VendorError(
                 f"reading {table.full_name} failed at the source (SQLSTATE {error.pgcode}); try select * from"
                 f" {table.full_name} there ({self._place.said})"

@@ -442,6 +442,7 @@ def running() -> Iterator[Simulator]:
 @pytest.fixture
 def sim(running: Simulator) -> Iterator[Simulator]:
     running.state.people = Crowd(40)
+    running.state.clevertap_timezone = "Europe/Berlin"
     running.set_now(NOW)
     yield running
     running.clear_faults()
@@ -785,6 +786,7 @@ def test_all_that_the_simulated_people_did_lands_once(target: Target) -> None:
     """Also what devices uploaded late, in a later run, and nobody's day is lost at midnight."""
     zone, first = ZoneInfo("Europe/Berlin"), date(2026, 2, 20)
     with Simulator(seed=7, scale=0.3, now=NOW, first_day=first) as small:
+        small.state.clevertap_timezone = zone.key
         found = of(small) | {"event_names": CLEVERTAP_EVENTS, "start_date": first}
         raw = Raw(target, found.pop("base_url"), **found)
         for now in (NOW - timedelta(days=1), NOW):

@@ -406,11 +406,13 @@ def landed(people: Vendor, request: pytest.FixtureRequest, monkeypatch: pytest.M
     people.data["entities"] = {"1": [person(1, full_name="Plantagenet Number001"), person(5)]}
     people.run(with_people())
     with closing(people.target.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute("create table raw_vendor.quarantine (resource text, raw_bytes text, _run_seq bigint)")
+        cursor.execute("alter table raw_vendor.quarantine add column if not exists raw_bytes text")
         for number in (1, 2, 3):
             text = base64.b64encode(raw_bytes(number)).decode()
             text = KEY.seal(Personal.DOCUMENT, text) if request.param == "sealed" else text
-            cursor.execute("insert into raw_vendor.quarantine values ('days', %s, 1)", [text])
+            cursor.execute(
+                "insert into raw_vendor.quarantine (resource, raw_bytes) values ('days', %s)", [text]
+            )
         cursor.execute(
             "create schema marts;"
             "create table marts.dim_user (user_key bigint, email_pseudonym text, note text);"

@@ -789,7 +789,8 @@ def test_personal_columns_land_with_pseudonyms_and_sealed_if_wanted(
     shop.do(
         "create table shop.users (user_id uuid primary key, email text, note text, updated_at timestamptz);"
         "insert into shop.users select md5(g::text)::uuid, E'Anna' || g || E'\\\\\\t@Example.com', null,"
-        " now() from generate_series(1, 3) g; insert into shop.users values (md5('4')::uuid, null, E'a\\nb', now())"
+        " now() from generate_series(1, 3) g;"
+        "insert into shop.users values (md5('4')::uuid, null, E'a\\nb', now())"
     )
     personal = {"email": Personal.EMAIL, "user_id": Personal.USER_ID}
     shop.tables = {

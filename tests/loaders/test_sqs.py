@@ -359,7 +359,8 @@ def test_a_fifo_queue_is_emptied_although_its_groups_are_blocked_while_held(benc
 
 # ---- quarantine
 
-text = st.text(st.characters(exclude_categories=[]), max_size=12)
+# Half a UTF-16 pair is no text that can be sent; a body may have its escape.
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 scalar = st.none() | st.booleans() | st.integers() | st.floats() | text
 BODIES = st.one_of(
     st.just(("good", GOOD)),
@@ -388,7 +389,6 @@ BODIES = st.one_of(
             ("good", GOOD.replace("null", "-1e99999")),
             ("good", GOOD.replace("null", '"\\ud800"')),
             ("good", GOOD.replace("null", '"\\u0000\\ue000"')),
-            ("good", GOOD.replace("null", '"\ud800"')),
             ("good", GOOD.replace("null", "[" * 40 + "]" * 40)),
             ("good", '{"": 1, " ": 2, "_account": 3, "Body": 4, "body": 5, ' + GOOD[1:]),
             ("good", '{"ip": null, ' + GOOD[1:]),
