@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -24,14 +24,19 @@ from loaders._core.declare import Clock, Window
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.run import Result, SourceRun
 from loaders._core.warehouse import Target
+from simulators import app_database
 from simulators.business import Account, Platform
+from simulators.people import People
+from simulators.queue import LoginQueue
 from simulators.server import Simulator
+from tests.conftest import PRIVACY_KEY
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 MORNING = datetime(2026, 3, 1, 6, tzinfo=UTC)
 PLATFORMS: tuple[Platform, ...] = ("facebook_ads", "google_ads")
 SOURCES = (*PLATFORMS, "http_json")
+OF_PEOPLE = ("clevertap", "rds", "sqs")
 # What says which run read a row, not what the platform said: a killed run leaves a gap in the numbers.
 RUN_COLUMNS = ("run_seq",)
 
@@ -57,6 +62,20 @@ class Built:
 
 
 @dataclass
+class Shop:
+    """The shop's own database and its queue of logins."""
+
+    people: People
+    connection: Any
+    queue: LoginQueue
+
+    def open(self, now: datetime) -> None:
+        """Make both what they are at an instant."""
+        app_database.sync(self.connection, self.people, now)
+        self.queue.send(now)
+
+
+@dataclass
 class Chain:
     """Simulators (made of `world`), loaders and dbt over one database. Use `chain` to make one."""
 
@@ -65,6 +84,7 @@ class Chain:
     state: Path
     variables: dict[str, str]
     world: dict[str, Any]
+    shop: Shop | None = None
 
     # ---- the loaders
     def land(self, *sources: str, backfill: Window | None = None) -> list[Result]:
@@ -80,7 +100,7 @@ class Chain:
                     clock,
                     backfill=backfill,
                 ).execute()
-                for name in sources or SOURCES
+                for name in sources or (SOURCES + OF_PEOPLE if self.shop else SOURCES)
             ]
 
     def land_days(self, count: int) -> None:
@@ -94,10 +114,12 @@ class Chain:
     def next_day(self) -> None:
         """Move the clock of the platforms and the loaders."""
         self.simulator.set_now(self.simulator.now + timedelta(days=1))
+        if self.shop:
+            self.shop.open(self.simulator.now)
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, command: str = "pipeline", **variables: str) -> subprocess.Popen[str]:
         """`dlt pipeline run` as a process of its own, output in one stream."""
-        return self._popen("dlt", "pipeline", *(arguments or ("run",)), **variables)
+        return self._popen("dlt", command, *(arguments or ("run",)), **variables)
 
     def run(self, *arguments: str, **variables: str) -> tuple[int, str]:
         """The same to its end: exit code and output."""
@@ -208,21 +230,37 @@ def chain(
     *,
     database: str = "journey",
     start: date | None = None,
+    people: bool = False,
     **world: Any,
 ) -> Iterator[Chain]:
     """A chain over an empty database of `server`; `start` is the first day read, `world` is the Simulator's.
+
+    With `people` it has the shop's sources, too.
 
     Databases have fixed names and dbt one target folder for each: it parses the whole project again when its
     profile changes.
     """
     _recreate(server, database)
     world = {"now": MORNING, **world}
-    with Simulator(**world) as simulator:
+    with ExitStack() as stack, Simulator(**world) as simulator:
         first = start or simulator.business.first_day
         settings = simulator.settings_env() | {
             f"SOURCES__{name.upper()}__START_DATE": first.isoformat() for name in PLATFORMS
         }
-        yield _connected(simulator, server, database, folder, settings, world)
+        shop = _opened(stack, simulator, server, f"{database}_shop") if people else None
+        if shop:
+            early = first - timedelta(days=7)  # clocks of devices may be slow
+            settings |= shop.queue.settings_env() | {
+                "SOURCES__CLEVERTAP__START_DATE": early.isoformat(),
+                "SOURCES__CLEVERTAP__WINDOW_DAYS": "8",
+            }
+            place = f"adstar:{server.password}@127.0.0.1:{server.port}/{database}_shop"
+            settings |= app_database.settings_env(f"postgresql://{place}")
+        else:
+            settings = {name: text for name, text in settings.items() if "__CLEVERTAP__" not in name}
+        found = _connected(simulator, server, database, folder, settings, world)
+        found.shop = shop
+        yield found
     _drop(server, database)
 
 
@@ -242,6 +280,17 @@ def copied(
         _drop(server, database)
 
 
+def _opened(stack: ExitStack, simulator: Simulator, server: EmbeddedWarehouse, database: str) -> Shop:
+    people = simulator.state.people
+    assert people is not None
+    _recreate(server, database)
+    stack.callback(_drop, server, database)
+    connection = stack.enter_context(closing(server.connect(database)))
+    shop = Shop(people, connection, stack.enter_context(LoginQueue(people)))
+    shop.open(simulator.now)
+    return shop
+
+
 def _connected(
     simulator: Simulator,
     server: EmbeddedWarehouse,
@@ -259,6 +308,7 @@ def _connected(
         "ADSTAR_POSTGRES_DATABASE": database,
         "ADSTAR_POSTGRES_SSLMODE": "disable",
         "ADSTAR_STATE": str(folder),
+        "PRIVACY__KEY": PRIVACY_KEY,
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
         "DBT_PROFILES_DIR": str(ROOT / "profiles"),
