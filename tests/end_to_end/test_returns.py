@@ -1,7 +1,7 @@
-"""What ads return: what the star says of spend, orders and revenue is what the business knows, morning by morning.
+"""What ads return: what the star says of spend, orders and revenue is what the business knows, every morning.
 
-The business' side is `simulators.returns`, which knows nothing of the star's SQL. In short here; `-m full` runs
-three seeds for 40 days.
+The business' side is `simulators.returns`, which knows nothing of the star's SQL. In short here; `-m full`
+runs three seeds for 40 days.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -27,7 +28,7 @@ ROAS = """
 @pytest.fixture(scope="module")
 def shop(server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     with chain(
-        server, tmp_path_factory.mktemp("returns"), database="returns", people=True, days=12, scale=0.5
+        server, tmp_path_factory.mktemp("returns"), database="returns", people=True, days=8, scale=0.5
     ) as found:
         yield found
 
@@ -42,16 +43,11 @@ def test_daily_runs_and_a_rebuild_from_raw_make_the_same_star(shop: Chain) -> No
 
 @pytest.mark.full
 @pytest.mark.parametrize("seed", [7, 11, 42])
-def test_forty_mornings(
-    server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory, seed: int
-) -> None:
-    folder = tmp_path_factory.mktemp(f"returns-{seed}")
-    with chain(server, folder, database="returns_full", people=True, seed=seed, days=30) as found:
+def test_forty_mornings(server: EmbeddedWarehouse, tmp_path: Path, seed: int) -> None:
+    with chain(server, tmp_path, database="returns_full", people=True, seed=seed, days=30) as found:
         orders = confirmed(found, mornings=40)
         rebuilt_alike(found)
-    print(
-        f"seed {seed}: 40 mornings, {orders:,} orders, spend, orders and revenue of every channel confirmed"
-    )
+    print(f"seed {seed}: 40 mornings, {orders:,} orders, every channel's spend, orders and revenue confirmed")
 
 
 def confirmed(found: Chain, *, mornings: int) -> int:
