@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -98,7 +99,7 @@ class Key:
             raise ConfigurationError(f"a key of [privacy] is no base64 of {KEY_BYTES} bytes or more; {MAKE}")
         secret(text.strip())
         self.id = hashlib.sha256(raw).hexdigest()[:8]
-        self._mac = _Mac(_derived(raw, b"adstar pseudonym", 32))
+        self._mac_key = _derived(raw, b"adstar pseudonym", 32)
         self._siv = AESSIV(_derived(raw, b"adstar sealing", 64))
 
     def pseudonym(self, kind: Personal, value: str | None) -> str | None:
@@ -106,8 +107,8 @@ class Key:
         text = normalised(kind, value) if value else ""
         if not text:
             return None
-        mac = self._mac.digest(f"{kind.value}\x00{text}".encode("utf-8", "surrogatepass"))
-        digest = mac[:_PSEUDONYM_BYTES]
+        message = f"{kind.value}\x00{text}".encode("utf-8", "surrogatepass")
+        digest = hmac.digest(self._mac_key, message, "sha256")[:_PSEUDONYM_BYTES]
         return f"{self.id}:{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
 
     def seal(self, kind: Personal, value: str) -> str:
@@ -129,21 +130,6 @@ class Key:
             return self._siv.decrypt(cipher, [kind.value.encode()]).decode("utf-8", "surrogatepass")
         except (InvalidTag, ValueError):
             raise ValueError(f"what was sealed with key {self.id} as {kind} is damaged") from None
-
-
-class _Mac:
-    """HMAC-SHA256 (RFC 2104) under one key: three times as fast as the library's."""
-
-    def __init__(self, key: bytes) -> None:
-        block = key.ljust(64, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
-
-    def digest(self, message: bytes) -> bytes:
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(message)
-        outer.update(inner.digest())
-        return outer.digest()
 
 
 _STANDARD = str.maketrans("-_", "+/")

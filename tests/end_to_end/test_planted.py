@@ -19,7 +19,6 @@ from loaders._core.embedded import EmbeddedWarehouse
 from simulators.people import Person
 from tests.end_to_end.chain import Chain, chain
 
-
 pytestmark = pytest.mark.full
 
 
