@@ -192,7 +192,7 @@ def test_typed_columns_of_a_table_in_chunks_are_treated_as_their_texts() -> None
 @given(st.sampled_from(sorted(LINKING)), st.from_regex(r"[a-z0-9]{6,12}", fullmatch=True), st.booleans())
 def test_an_erased_value_takes_its_whole_row_with_it(kind: Personal, value: str, in_document: bool) -> None:
     grave = KEY.pseudonym(kind, value)
-    assume(grave is not None)
+    assume(grave not in (None, KEY.pseudonym(kind, "other-9")))
     columns = {
         "a": pa.array([None if in_document else value, "other-9"]),
         "ip": pa.array(["192.0.2.1", "192.0.2.1"]),
