@@ -37,6 +37,8 @@ from simulators.server import Simulator
 FIRST_MORNING = datetime(2026, 3, 1, 6, tzinfo=UTC)
 BIN = Path(sys.executable).parent
 SHOP = "shop"
+RETENTION = timedelta(days=4)
+"""How long a queue keeps what nobody receives."""
 UPLOADED_LATE = timedelta(days=7)
 """How long devices keep what they did to themselves, and how wrong their clocks are."""
 
@@ -190,7 +192,7 @@ def simulators(
             settings["SOURCES__CLEVERTAP__START_DATE"] = since.isoformat()
             settings["SOURCES__CLEVERTAP__WINDOW_DAYS"] = str(UPLOADED_LATE.days)
             settings |= app_database.settings_env(shop(simulator.state.people, morning, warehouse))
-            sent = datetime.fromisoformat(morning.before) if morning.before else None
+            sent = datetime.fromisoformat(morning.before) if morning.before else morning.clock - RETENTION
             queue = stack.enter_context(LoginQueue(simulator.state.people, since=sent))
             queue.send(morning.clock)
             settings |= queue.settings_env()
