@@ -7,16 +7,12 @@ message that was not deleted comes again, with the same id, and the core knows i
 from __future__ import annotations
 
 import json
-import logging
 import re
-import threading
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
-from itertools import islice
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import boto3
 import msgspec
@@ -29,13 +25,10 @@ from loaders._core import errors
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings
 from loaders._core.naming import ColumnNames
 from loaders._core.privacy import Personal
+from loaders._core.queues import Budget, Reading, Readings, Received, Refusal, fault_of
 from loaders._core.redact import secret
-from loaders._core.stream import Documents, Keyed, Rejected
+from loaders._core.stream import Keyed, Rejected
 
-_log = logging.getLogger(__name__)
-AT_ONCE = 10  # messages of a request: the vendor's limit
-PACKAGE = 10_000  # messages held before they are landed and deleted; the vendor gives out 120,000 at most
-ATTEMPTS = 3  # of deleting what was not deleted
 TRIES = 5  # of one request, by boto3
 _CREDENTIALS = re.compile(
     "InvalidClientTokenId|UnrecognizedClient|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken"
@@ -44,10 +37,9 @@ _CREDENTIALS = re.compile(
 _REFUSED = re.compile("AccessDenied|AuthorizationError")
 _ABSENT = re.compile("QueueDoesNotExist|NonExistentQueue|InvalidAddress")
 _THROTTLED = re.compile("Throttl|TooManyRequests|RequestLimitExceeded|SlowDown")
-Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Queue(Budget, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[sources.sqs.queues.<name>]``; docs/runbooks/queues.md says what each setting means."""
 
     queue: str = ""
@@ -55,12 +47,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     format: Literal["json", "text"] = "json"
     required: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
-    personal: dict[str, Personal] = {}
-    max_seconds: Positive = 300
-    max_messages: Positive = 100_000
-    empty_polls: Positive = 2
-    wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=20)] = 5
-    visibility_seconds: Annotated[int, msgspec.Meta(ge=1, le=43_200)] = 300
+    personal: dict[str, Personal] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together.
@@ -96,159 +83,69 @@ class SqsSettings(Settings):
     api_version: str = "2012-11-05"
 
 
-class Reading:
-    """What of one queue was received and is not deleted yet, and how much of its budget is left."""
+class Sqs:
+    """One queue, as `loaders._core.queues.Broker`; a group of a FIFO queue waits while some of it is held."""
 
-    def __init__(self, client: Any, url: str, queue: Queue) -> None:
-        """Nothing is received before ``read``."""
-        self._client, self._url, self._queue = client, url, queue
-        self._lock = threading.Lock()
-        self._held: dict[str, tuple[str, float]] = {}  # by message id: newest handle, when to extend
-        self._left = queue.max_messages
-        self._until = 0.0
-        self._more = False
+    at_once = 10
 
-    def read(self) -> Documents:
-        """Messages until the queue is empty, a package is full, or the budget is spent."""
-        self._until = self._until or time.monotonic() + self._queue.max_seconds
-        taken = empty = 0
-        while empty < self._queue.empty_polls and taken < PACKAGE and self._has_budget():
-            messages = self._receive(min(AT_ONCE, self._left))
-            # What is held already says nothing of the queue: it would be read for ever, if it comes again.
-            empty = empty + 1 if self._held.keys() >= {each["MessageId"] for each in messages} else 0
-            taken += len(messages)
-            self._left -= len(messages)
-            for message in messages:
-                handle = message.pop("ReceiptHandle")
-                with self._lock:  # of one that came twice the older handle deletes nothing
-                    self._held[message["MessageId"]] = (handle, self._half_time())
-                yield judge(self._queue, json.dumps(message, default=_base64).encode())
-        # A group of a FIFO queue gives no more while some of it is held.
-        self._more = empty < self._queue.empty_polls or (taken > 0 and self._url.endswith(".fifo"))
-        if self._more and not self._has_budget():
-            _log.warning("sqs: the budget of %s is spent; the next run reads on", self._url)
+    def __init__(self, client: Any, url: str) -> None:
+        """Nothing is received yet."""
+        self.where, self.holds_groups = url, url.endswith(".fifo")
+        self._client = client
 
-    def delete(self) -> bool:
-        """Delete what was read, as it counts; is there more to read?
-
-        Raises:
-            VendorError: some are not deleted: they come again and are dropped as known.
-        """
-        with self._lock:
-            handles = {name: handle for name, (handle, _) in self._held.items()}
-        refused: dict[str, dict[str, Any]] = {}
-        for attempt in range(ATTEMPTS):
-            time.sleep(0.2 * attempt)
-            refused = self._in_batches(self._client.delete_message_batch, handles, self._forget)
-            handles = {name: handles[name] for name, fault in refused.items() if not fault["SenderFault"]}
-            if not handles:
-                break
-        if refused:
-            codes = ", ".join(sorted({fault["Code"] for fault in refused.values()}))
-            raise errors.VendorError(
-                f"{len(refused):,} messages have landed and could not be deleted ({codes}): they come again"
-                " and are dropped as known",
-                where=self._url,
-            )
-        return self._more and self._has_budget()
-
-    def extend(self) -> None:
-        """Keep what is held for longer than half of its time from coming again."""
-        with self._lock:
-            due = {name: held[0] for name, held in self._held.items() if held[1] <= time.monotonic()}
-        self._change(due, self._queue.visibility_seconds)
-
-    def give_back(self) -> None:
-        """What was not deleted may be received again at once."""
-        with self._lock:
-            held = {name: handle for name, (handle, _) in self._held.items()}
-        self._change(held, 0)
-
-    def _has_budget(self) -> bool:
-        return self._left > 0 and time.monotonic() < self._until
-
-    def _half_time(self) -> float:
-        return time.monotonic() + self._queue.visibility_seconds / 2
-
-    def _receive(self, count: int) -> list[dict[str, Any]]:
-        wait = min(self._queue.wait_seconds, int(self._until - time.monotonic()))
-        with told(self._url):
+    def receive(self, count: int, wait: int, visibility: int) -> list[Received]:
+        """ReceiveMessage; an empty answer has no list of messages."""
+        with told(self.where):
             reply = self._client.receive_message(
-                QueueUrl=self._url,
+                QueueUrl=self.where,
                 MaxNumberOfMessages=count,
-                WaitTimeSeconds=max(wait, 0),
-                VisibilityTimeout=self._queue.visibility_seconds,
+                WaitTimeSeconds=wait,
+                VisibilityTimeout=visibility,
                 MessageSystemAttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
-        return list(reply.get("Messages", ()))
+        found = []
+        for message in reply.get("Messages", ()):
+            handle = message.pop("ReceiptHandle")
+            found.append(
+                Received(message["MessageId"], handle, json.dumps(message, default=_base64).encode())
+            )
+        return found
 
-    def _in_batches(
-        self, call: Callable[..., Any], handles: Mapping[str, str], done: Callable[[str], None], **more: Any
-    ) -> dict[str, dict[str, Any]]:
-        """Call it for all of these, ``done`` for each that it worked for; what it says of the others."""
-        refused = {}
-        left = iter(handles.items())
-        while batch := list(islice(left, AT_ONCE)):
-            entries = [
-                {"Id": str(number), "ReceiptHandle": handle, **more}
-                for number, (_, handle) in enumerate(batch)
-            ]
-            with told(self._url):
-                reply = call(QueueUrl=self._url, Entries=entries)
-            faults = {int(fault["Id"]): fault for fault in reply.get("Failed", ())}
-            for number, (name, _) in enumerate(batch):
-                if number in faults:
-                    refused[name] = faults[number]
-                else:
-                    done(name)
-        return refused
+    def delete(self, handles: Mapping[str, str]) -> dict[str, Refusal]:
+        """DeleteMessageBatch."""
+        return self._each(self._client.delete_message_batch, handles)
 
-    def _forget(self, name: str) -> None:
-        with self._lock:
-            self._held.pop(name, None)
+    def hide(self, handles: Mapping[str, str], visibility: int) -> dict[str, Refusal]:
+        """ChangeMessageVisibilityBatch."""
+        return self._each(self._client.change_message_visibility_batch, handles, VisibilityTimeout=visibility)
 
-    def _put_off(self, name: str) -> None:
-        with self._lock:
-            if name in self._held:
-                self._held[name] = (self._held[name][0], self._half_time())
-
-    def _change(self, handles: Mapping[str, str], seconds: int) -> None:
-        change = self._client.change_message_visibility_batch
-        try:
-            refused = self._in_batches(change, handles, self._put_off, VisibilityTimeout=seconds)
-        except errors.AdstarError as error:
-            _log.info("sqs: visibility is not changed: %s", error)
-        else:
-            for name in refused:  # lost: it comes again, and is known then
-                self._put_off(name)
+    def _each(self, call: Callable[..., Any], handles: Mapping[str, str], **more: int) -> dict[str, Refusal]:
+        """Call it for all of these; HTTP 200 may come with some that failed."""
+        entries = [
+            {"Id": str(number), "ReceiptHandle": handle, **more}
+            for number, handle in enumerate(handles.values())
+        ]
+        with told(self.where):
+            reply = call(QueueUrl=self.where, Entries=entries)
+        names = list(handles)
+        return {
+            names[int(fault["Id"])]: Refusal(fault["Code"], fault["SenderFault"])
+            for fault in reply.get("Failed", ())
+        }
 
 
-class Queues:
-    """All queues of a run; in a thread of its own it keeps what they gave from being given again."""
+class Queues(Readings):
+    """The queues that the settings name."""
 
     def __init__(self, settings: Any, client: Any) -> None:
         """Nothing is asked for yet."""
+        super().__init__()
         self._settings, self._client = settings, client
-        self.readings: dict[str, Reading] = {}
-        self._ended = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="visibility", daemon=True)
 
     def accounts(self) -> list[Account]:
         """One for each queue; with an error if there is none of that name, or none for us."""
         return [self._open(table, queue) for table, queue in self._settings.queues.items()]
-
-    def start(self) -> None:
-        """Begin to keep."""
-        self._keeper.start()
-
-    def close(self) -> None:
-        """End, and give back what is not deleted."""
-        self._ended.set()
-        self._keeper.join(timeout=30)
-        for reading in self.readings.values():
-            with suppress(Exception):
-                reading.give_back()
 
     def _open(self, table: str, queue: Queue) -> Account:
         name = queue.name(table)
@@ -257,15 +154,8 @@ class Queues:
                 url = queue.url or self._client.get_queue_url(QueueName=name)["QueueUrl"]
         except errors.AccountError as error:
             return Account(name, error=error)
-        self.readings[name] = Reading(self._client, url, queue)
+        self.open[name] = Reading(Sqs(self._client, url), queue, partial(judge, queue))
         return Account(name)
-
-    def _keep(self) -> None:
-        shortest = min(queue.visibility_seconds for queue in self._settings.queues.values())
-        while not self._ended.wait(min(shortest / 8, 5.0)):
-            for reading in list(self.readings.values()):
-                with suppress(Exception):  # at worst it comes again, and is known then
-                    reading.extend()
 
 
 @contextmanager
@@ -353,29 +243,11 @@ def judge(queue: Queue, record: bytes) -> Keyed | Rejected:
     name, body = message["MessageId"], message["Body"]
     if queue.format == "text":
         return Keyed(name, record)
-    if fault := _fault(body, queue.required):
+    if fault := fault_of(body, queue.required):
         return Rejected(name, fault, record)
     # Its text, not what was made of it: numbers stay as they are. Half of a UTF-16 pair is escaped.
     opened = body.encode("utf-8", "backslashreplace")
     return Keyed(name, record[:-1] + b', "body": ' + opened + b"}")
-
-
-def _fault(body: str, required: tuple[str, ...]) -> str:
-    """What is wrong with a body; it does not quote it."""
-    try:
-        found = json.loads(body, parse_int=str, parse_float=str, parse_constant=_refuse)
-    except json.JSONDecodeError as error:
-        return f"the body is not JSON, from character {error.pos} of {len(body)}"
-    except (ValueError, RecursionError):
-        return "the body is not JSON: NaN, Infinity, or too deep"
-    if not isinstance(found, dict):
-        return "the body is JSON, but no object"
-    lacking = [name for name in required if found.get(name) is None]
-    return f"the body lacks {', '.join(lacking)}" if lacking else ""
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
 
 
 def _base64(value: bytes) -> str:
@@ -392,7 +264,7 @@ def resource(table: str, queue: Queue) -> Resource:
     paths += [("body", field) for field in fields]
     return Resource(
         table,
-        lambda queues, account, window: queues.readings[account.id].read(),
+        lambda queues, account, window: queues.open[account.id].read(),
         records=(),
         opens=("Attributes", "body"),
         columns=tuple(names.name(path) for path in paths),
@@ -411,5 +283,5 @@ LOADER = Loader(
     root=lambda queues: Account("queues"),
     accounts=lambda queues: queues.accounts(),
     resources_of=lambda settings: tuple(resource(*each) for each in settings.queues.items()),
-    confirm=lambda queues, account: queues.readings[account.id].delete(),
+    confirm=lambda queues, account: queues.open[account.id].delete(),
 )

@@ -26,7 +26,7 @@ from moto.sqs.exceptions import SQSException
 from moto.sqs.models import SQSBackend
 
 from loaders import sqs
-from loaders._core import configure
+from loaders._core import configure, queues
 from loaders._core.declare import Clock
 from loaders._core.dry_run import describe
 from loaders._core.errors import ConfigurationError
@@ -277,7 +277,7 @@ def test_a_message_that_comes_twice_while_reading_lands_once_and_is_deleted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without extension it is given again within the run, with a new handle; that one deletes it."""
-    monkeypatch.setattr(sqs.Reading, "extend", lambda reading: None)
+    monkeypatch.setattr(queues.Reading, "extend", lambda reading: None)
     bench.put(*[GOOD] * 5)
     assert bench.run(visibility_seconds=1, wait_seconds=2).outcome == "ok"
     ((read, landed, aside, known),) = bench.counted()
@@ -319,7 +319,7 @@ def test_a_budget_of_messages_leaves_the_rest_to_the_next_run(
 def test_a_budget_of_seconds_is_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.put(*[GOOD] * 40)
     clock = iter(range(10_000))
-    monkeypatch.setattr(sqs, "time", type("Clock", (), {"monotonic": lambda: next(clock), "sleep": print}))
+    monkeypatch.setattr(queues, "time", type("Clock", (), {"monotonic": lambda: next(clock), "sleep": print}))
     assert bench.run(max_seconds=4).outcome == "ok"
     assert 0 < len(bench.rows()) < 40
     assert bench.queue.left == 40 - len(bench.rows())
@@ -328,7 +328,7 @@ def test_a_budget_of_seconds_is_kept(bench: Bench, monkeypatch: pytest.MonkeyPat
 def test_a_full_package_is_committed_and_deleted_before_the_next_is_read(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqs, "PACKAGE", 20)
+    monkeypatch.setattr(queues, "PACKAGE", 20)
     bench.put(*[GOOD] * 45)
     result = bench.run()
     assert (result.outcome, result.packages) == ("ok", 3)
@@ -696,7 +696,7 @@ def test_it_is_configured_by_its_tables(bench: Bench, monkeypatch: pytest.Monkey
         ("login_queue", "WAIT_SECONDS", "21", "<= 20"),
         ("login_queue", "URL", "login-queue", "is no https://"),
         ("login_queue", "FORMAT", "avro", "It is one of json, text"),
-        ("login_queue", "COLOUR", "red", "There are queue url"),
+        ("login_queue", "COLOUR", "red", "There are max_seconds .* queue url"),
         ("quarantine", "QUEUE", "q", "can't have this name"),
         ("quarantine_resolved", "QUEUE", "q", "can't have this name"),
     ],
