@@ -194,13 +194,13 @@ def resources(settings: ClevertapSettings) -> tuple[Resource, ...]:
         replace(
             events,
             columns=tuple(EVENTS),
-            account=tuple(settings.event_names),
+            only=tuple(settings.event_names),
             personal=PERSONAL | {"event_props": Personal.DOCUMENT},
         ),
         replace(
             profiles,
             columns=tuple(PROFILES),
-            account=tuple(profiles_of(settings)),
+            only=tuple(profiles_of(settings)),
             personal=CONTACTS | IDS | DOCUMENTS,
         ),
     )

@@ -84,7 +84,7 @@ def resource(name: str, feed: Feed) -> Resource:
     """The raw table of a feed."""
     day, reader = feed.day, in_parts(read, longest=feed.days_per_request)
     return Resource(
-        name, reader, (), day[:-1], day, columns=feed.columns, account=name, personal=feed.personal
+        name, reader, (), day[:-1], day, columns=feed.columns, only=(name,), personal=feed.personal
     )
 
 

@@ -270,7 +270,7 @@ def resource(table: str, queue: Queue) -> Resource:
         columns=tuple(names.name(path) for path in paths),
         personal={names.name(path): Personal.DOCUMENT for path in (("Body",), ("MessageAttributes",))}
         | {names.name(("body", field)): kind for field, kind in queue.personal.items()},
-        account=queue.name(table),
+        only=(queue.name(table),),
         key="message_id",
         judge=partial(judge, queue),
     )

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.server import ThreadedMotoServer
 from moto.sqs.models import Message
+
+from simulators.people import People
 
 REGION = "eu-central-1"
 FIELDS = ("user_id", "app_version", "device_type", "ip", "locale", "device_id")
@@ -26,25 +27,6 @@ REQUIRED = ("user_id", "app_version", "device_type", "ip", "device_id")
 POISON = ('{"foo": "a message of another kind", "bar": "123"}', "user_id=1;ip=none", '["a", "list"]')
 POISON_ONE_IN = 61
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
-
-
-class Login(Protocol):
-    """What of `simulators.people.Login` becomes a message."""
-
-    @property
-    def message_id(self) -> str:
-        """The queue's id of the message."""
-
-    @property
-    def at(self) -> datetime:
-        """When it is sent."""
-
-
-class Logins(Protocol):
-    """What of `simulators.people.People` is needed."""
-
-    def logins(self, until: datetime) -> Iterable[Any]:
-        """All logins before an instant, in time order."""
 
 
 class LoginQueue:
@@ -56,7 +38,7 @@ class LoginQueue:
 
     def __init__(
         self,
-        people: Logins | None = None,
+        people: People | None = None,
         *,
         name: str = "login-queue",
         since: datetime | None = None,

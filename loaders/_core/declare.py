@@ -121,7 +121,7 @@ class Resource:
         columns: raw columns that always exist, whether a value was ever seen or not (every column staging
             reads). Others appear with their first value.
         per_account: False for the list of accounts itself: read once a run, with ``Loader.root``.
-        account: id of the only account that has it, or ids of those that have it; None: all have it.
+        only: ids of the accounts that have it; None: all have it.
         key: raw column of what the source knows a record by for ever, such as a message id. ``read`` then
             gives ``stream.Keyed`` records. Each lands once, however often it comes, and every set counts.
         judge: what ``read`` would give today of a record that it once rejected; lets ``dlt pipeline NAME
@@ -143,7 +143,7 @@ class Resource:
     control: str | None = None
     columns: tuple[str, ...] = ()
     per_account: bool = True
-    account: str | tuple[str, ...] | None = None
+    only: tuple[str, ...] | None = None
     key: str = ""
     judge: Callable[[bytes], Keyed | Rejected] | None = None
     personal: Mapping[str, Personal] = field(default_factory=dict)
@@ -152,9 +152,7 @@ class Resource:
 
     def is_of(self, account: str) -> bool:
         """Whether an account has it."""
-        return self.account is None or account in (
-            (self.account,) if isinstance(self.account, str) else self.account
-        )
+        return self.only is None or account in self.only
 
 
 @configspec

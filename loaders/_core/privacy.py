@@ -254,10 +254,6 @@ class Protection:
             }
         return landed | {pseudonym_column(name): array for name, array in pseudonyms.items()}
 
-    def table(self, personal: Mapping[str, Personal], table: pa.Table) -> pa.Table:
-        """``columns`` for a whole Arrow table, whatever the types of its columns."""
-        return pa.table(self.columns(personal, dict(zip(table.column_names, table.columns, strict=True))))
-
     def treatments(
         self, kind: Personal, values: Sequence[str]
     ) -> Iterator[tuple[str | None, str | None, bool]]:

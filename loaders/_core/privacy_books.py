@@ -23,7 +23,6 @@ from loaders._core.privacy import (
     Protection,
     Ring,
     pseudonym_column,
-    pseudonym_columns,
 )
 from loaders._core.warehouse import Target
 
@@ -177,38 +176,6 @@ def personal_tables(cursor: Any) -> dict[tuple[str, str], dict[str, Personal]]:
     for schema, table, column, kind in [*rows, *cursor.fetchall()]:
         found.setdefault((schema, table), {})[column] = Personal(kind)
     return found
-
-
-def protect_range(
-    target: Target, pipeline: str, resource: str, personal: Mapping[str, Personal], run_seq: int
-) -> int:
-    """Treat rows that are in a raw table already, for what lands past ``ResourceSpool``; the rows treated.
-
-    To be called before the package is committed. Values are mapped in temporary tables, each distinct one
-    once; no key and no value stands in a statement.
-
-    Args:
-        personal: the table's personal columns, of any type; with sealing on they must be text.
-        run_seq: the rows are those with this ``_run_seq``.
-    """
-    protection = protection_of(target, pipeline, {resource: personal})
-    table = f'raw_{pipeline}."{resource}"'
-    with closing(target.connect()) as connection, connection.cursor() as cursor:
-        for column in pseudonym_columns(personal).values():
-            kind = "text" if target.kind == "postgres" else "varchar(200)"
-            cursor.execute(f'alter table {table} add column if not exists "{column}" {kind}')
-        if protection.sealing and (typed := personal.keys() - texts(cursor, table)):
-            raise ConfigurationError(
-                f"{table} has {', '.join(sorted(typed))} with a type that can't hold ciphertext; with"
-                " sealing on, personal columns land as text"
-            )
-
-        def treat(column: str, kind: Personal, values: list[str]) -> Iterable[Treatment]:
-            return protection.treatments(kind, values)
-
-        connection.autocommit = False
-        with connection:
-            return remap(cursor, table, personal, treat, f"_run_seq = {int(run_seq)}")
 
 
 Treatment = tuple[str | None, str | None, bool]

@@ -31,7 +31,6 @@ from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.errors import ConfigurationError, UsageError
 from loaders._core.lease import Lease, LeaseTaken
 from loaders._core.privacy import LINKING, Key, Personal, Protection, Ring, is_sealed, normalised
-from loaders._core.privacy_books import protect_range
 from loaders._core.privacy_person import erase
 from loaders._core.privacy_scan import luhn, scan
 from loaders._core.warehouse import Target
@@ -174,19 +173,15 @@ def test_a_column_is_treated_as_its_values_are(
     assert landed["b"].to_pylist() == values
 
 
-def test_typed_columns_of_a_table_in_chunks_are_treated_as_their_texts() -> None:
-    numbers = pa.chunked_array([[1, None], [2, 1]], pa.int64())
-    table = Protection(Ring(KEY)).table({"user": Personal.USER_ID}, pa.table({"user": numbers}))
-    assert table["user"].to_pylist() == [1, None, 2, 1]
+def test_typed_columns_in_chunks_are_treated_as_their_texts() -> None:
+    personal = {"user": Personal.USER_ID}
+    numbers = {"user": pa.chunked_array([[1, None], [2, 1]], pa.int64())}
+    landed = Protection(Ring(KEY)).columns(personal, numbers)
+    assert landed["user"].to_pylist() == [1, None, 2, 1]
     one, two = KEY.pseudonym(Personal.USER_ID, "1"), KEY.pseudonym(Personal.USER_ID, "2")
-    assert table["user__pseudonym"].to_pylist() == [one, None, two, one]
-    buried = Protection(Ring(KEY), tombstones=[one])
-    assert buried.table({"user": Personal.USER_ID}, pa.table({"user": numbers}))["user"].to_pylist() == [
-        None,
-        None,
-        2,
-        None,
-    ]
+    assert landed["user__pseudonym"].to_pylist() == [one, None, two, one]
+    buried = Protection(Ring(KEY), tombstones=[one]).columns(personal, numbers)
+    assert buried["user"].to_pylist() == [None, None, 2, None]
 
 
 @given(st.sampled_from(sorted(LINKING)), st.from_regex(r"[a-z0-9]{6,12}", fullmatch=True), st.booleans())
@@ -334,31 +329,6 @@ def test_a_vendors_field_can_not_pass_for_a_pseudonym(vendor: Vendor) -> None:
     assert vendor.run(loader).outcome == "ok"
     found = {row[0] for row in vendor.query("select email__pseudonym from raw_vendor.entities")}
     assert found == {None, KEY.pseudonym(Personal.EMAIL, "a@example.com")}
-
-
-def test_rows_that_landed_past_the_spool_can_be_treated_in_place(
-    target: Target, people: Vendor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    people.run()
-    with closing(target.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "create table raw_vendor.users"
-            " (_run_seq bigint, user_id uuid, email text, last_ip text, n numeric);"
-            "insert into raw_vendor.users select s, gen_random_uuid(), ' A\\b' || g % 7 || '@X.io', null, g"
-            " from generate_series(1, 100) g, generate_series(1, 2) s"
-        )
-    personal = {"user_id": Personal.USER_ID, "email": Personal.EMAIL, "last_ip": Personal.IP}
-    assert protect_range(target, "vendor", "users", personal, 1) == 100
-    for run_seq, user, email, *made in people.query(
-        "select _run_seq, user_id::text, email, user_id__pseudonym, email__pseudonym, last_ip__pseudonym"
-        " from raw_vendor.users"
-    ):
-        expected = [KEY.pseudonym(Personal.USER_ID, user), KEY.pseudonym(Personal.EMAIL, email), None]
-        assert made == (expected if run_seq == 1 else [None] * 3)
-    monkeypatch.setenv("PRIVACY__SEALING", "true")
-    assert protect_range(target, "vendor", "users", {"email": Personal.EMAIL}, 2) == 100
-    sealed = people.query("select distinct email from raw_vendor.users where _run_seq = 2")
-    assert {KEY.unseal(Personal.EMAIL, row[0]) for row in sealed} == {f" A\\b{n}@X.io" for n in range(7)}
 
 
 # -- a person, and everything of them

@@ -26,11 +26,11 @@ from loaders._core.database import Table, TableOf, address
 from loaders._core.declare import Clock
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.postgres import PostgresDatabase
-from loaders._core.privacy import Personal
+from loaders._core.privacy import Key, Personal
 from loaders._core.run import Result, SourceRun
 from loaders._core.warehouse import Target
 from loaders.rds import LOADER, RdsSettings
-from tests.conftest import ROOT, _administer
+from tests.conftest import PRIVACY_KEY, ROOT, _administer
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 ITEMS = """
@@ -804,6 +804,9 @@ def test_personal_columns_land_with_pseudonyms_and_sealed_if_wanted(
     assert {row[4] for row in rows} == {None, "a\nb"}
     assert sum(row[0] is None and row[1] is None for row in rows) == 1
     assert len({row[3] for row in rows}) == 4
+    key = Key(PRIVACY_KEY)
+    people = {key.pseudonym(Personal.EMAIL, f"Anna{n}\\\t@Example.com") for n in (1, 2, 3)}
+    assert {row[1] for row in rows if row[1]} == people
     emails = sorted(row[0] for row in rows if row[0])
     if sealing:
         assert all(text.startswith("sealed:") for text in emails)

@@ -226,13 +226,13 @@ def test_what_comes_again_after_a_broken_reading_is_landed_once(vendor: Vendor, 
     assert record.rows_read == 6
 
 
-def stated(*documents: bytes | Mark | OfDay, loader_of: str | tuple[str, ...] | None = None) -> Loader:
+def stated(*documents: bytes | Mark | OfDay, only: tuple[str, ...] | None = None) -> Loader:
     """The loader with a report whose records carry no date."""
 
     def read(api: Api, account: Account, window: Window | None) -> Documents:
         yield from documents
 
-    report = Resource("events", read, ("data",), day=STATED, columns=("id",), account=loader_of)
+    report = Resource("events", read, ("data",), day=STATED, columns=("id",), only=only)
     return replace(LOADER, resources=(*LOADER.resources, report))
 
 
@@ -272,7 +272,7 @@ def test_records_of_a_day_that_nobody_said_or_asked_for_do_not_land(vendor: Vend
 
 def test_a_resource_of_some_accounts_is_read_for_those(vendor: Vendor) -> None:
     vendor.data["accounts"] = [{"id": "1"}, {"id": "2"}, {"id": "3"}]
-    loader = stated(TODAY_OF, b'{"data":[{"id":"1"}]}', loader_of=("1", "3"))
+    loader = stated(TODAY_OF, b'{"data":[{"id":"1"}]}', only=("1", "3"))
     assert vendor.run(loader).outcome == "ok"
     assert vendor.current("events", "_account, id") == [("1", "1"), ("3", "1")]
     assert [loader.reports_of(each) for each in "12"] == [
