@@ -23,7 +23,7 @@ from loaders._core import errors
 from loaders._core.declare import STATED, Account, Clock, Loader, Resource, Settings, Window
 from loaders._core.http import Reply, Rule, decode, first_match
 from loaders._core.pages import Api, Export, cut
-from loaders._core.privacy import Personal
+from loaders._core.privacy.values import Personal
 from loaders._core.redact import secret
 from loaders._core.stream import Documents, Mark, OfDay
 

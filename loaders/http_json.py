@@ -14,8 +14,8 @@ from dlt.common.configuration import configspec
 
 from loaders._core import errors
 from loaders._core.declare import Account, Loader, Resource, Settings, Window
-from loaders._core.feed import Feed, path
-from loaders._core.feed_pages import FeedPages, at_once, by_cursor, by_header, by_link, by_offset, by_page
+from loaders._core.feeds.declared import Feed, path
+from loaders._core.feeds.pages import FeedPages, at_once, by_cursor, by_header, by_link, by_offset, by_page
 from loaders._core.http import Http, Reply, Rule, first_match
 from loaders._core.pages import in_parts
 from loaders._core.stream import Documents

@@ -14,12 +14,12 @@ from typing import Any
 from dlt.common.configuration import configspec
 from dlt.common.typing import TSecretStrValue
 
-from loaders._core.copying import KEYS, Reading
-from loaders._core.database import Database, Open, Table, TableOf, address
+from loaders._core.databases.copying import KEYS, Reading
+from loaders._core.databases.declared import Database, Open, Table, TableOf, address
+from loaders._core.databases.mysql import MysqlDatabase
+from loaders._core.databases.postgres import PostgresDatabase
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings
 from loaders._core.errors import ConfigurationError
-from loaders._core.mysql import MysqlDatabase
-from loaders._core.postgres import PostgresDatabase
 
 ENGINES: dict[str, Open] = {"postgresql": PostgresDatabase, "mysql": MysqlDatabase}
 

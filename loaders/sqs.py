@@ -24,7 +24,7 @@ from dlt.common.typing import TSecretStrValue
 from loaders._core import errors
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings
 from loaders._core.naming import ColumnNames
-from loaders._core.privacy import Personal
+from loaders._core.privacy.values import Personal
 from loaders._core.queues import Budget, Reading, Readings, Received, Refusal, fault_of
 from loaders._core.redact import secret
 from loaders._core.stream import Keyed, Rejected

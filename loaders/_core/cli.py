@@ -141,9 +141,9 @@ class PrivacyCommand(SupportsCliCommand):
             self._parser.error(f"{args.privacy_command} needs --email, --phone or --user-id")
         if args.privacy_command == "retention" and args.older_than < 1:
             self._parser.error("--older-than is a number of days, 1 or more")
-        from loaders._core import privacy_command  # noqa: PLC0415
+        from loaders._core.privacy import command  # noqa: PLC0415
 
-        sys.exit(privacy_command.main(args))
+        sys.exit(command.main(args))
 
 
 @hookimpl(specname="plug_cli")

@@ -32,7 +32,7 @@ from zoneinfo import ZoneInfo
 from dlt.common.configuration import configspec
 from dlt.common.configuration.specs import BaseConfiguration
 
-from loaders._core.privacy import Personal
+from loaders._core.privacy.values import Personal
 from loaders._core.stream import Documents, Keyed, Rejected
 
 
@@ -129,8 +129,8 @@ class Resource:
         personal: raw columns with personal data (of a table of a database: its own columns; those it has not
             are left out), and the class of each; the core lands a pseudonym beside
             every one, and ciphertext in its place if sealing is on (docs/privacy.md).
-        copy: ``(api, account)`` -> ``copying.Reading``, instead of ``read``: a table of a database, which
-            lands with its types and as versions of its rows.
+        copy: ``(api, account)`` -> ``databases.copying.Reading`` instead of ``read``: a table of
+            a database, which lands with its types and as versions of its rows.
         every_days: read only if the newest receipt is older than this many days.
     """
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
 from loaders._core.errors import BadBody
-from loaders._core.privacy import SUFFIX
+from loaders._core.privacy.values import SUFFIX
 
 MAX_LENGTH = 63
 MAX_COLUMNS = 1500  # warehouses stop at 1600

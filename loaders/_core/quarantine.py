@@ -15,12 +15,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from loaders._core import privacy_keys
 from loaders._core.declare import Account, Loader, Resource, Window
 from loaders._core.errors import BadBody
 from loaders._core.naming import TooManyColumns
 from loaders._core.ops import Books
-from loaders._core.privacy import Personal, is_sealed
+from loaders._core.privacy import keys as privacy_keys
+from loaders._core.privacy.values import Personal, is_sealed
 from loaders._core.sets import ResourceSpool, SpooledFile
 from loaders._core.stream import Documents, Keyed, Rejected
 from loaders._core.warehouse import Target

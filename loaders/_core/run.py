@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from loaders._core.copying import TableCopy
 from loaders._core.crash import kill_point
+from loaders._core.databases.copying import TableCopy
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings, Window
 from loaders._core.destination import LandingError
 from loaders._core.errors import AccountError, AdstarError, ConfigurationError, UsageError
@@ -22,8 +22,8 @@ from loaders._core.landing import Harvest, Landing
 from loaders._core.lease import Lease, LeaseLost
 from loaders._core.naming import ColumnNames
 from loaders._core.ops import RESUMED_DAYS, Books, ResourceRecord, Run
-from loaders._core.privacy import Protection, pseudonym_columns
-from loaders._core.privacy_books import protection_of
+from loaders._core.privacy.books import protection_of
+from loaders._core.privacy.values import Protection, pseudonym_columns
 from loaders._core.quarantine import QUARANTINE, Intake
 from loaders._core.redact import redact
 from loaders._core.sets import Day, Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, plain

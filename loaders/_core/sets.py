@@ -26,7 +26,7 @@ import xxhash
 from loaders._core.declare import STATED, Account, Resource, Window
 from loaders._core.errors import BadBody
 from loaders._core.naming import ColumnNames, TooManyColumns
-from loaders._core.privacy import Protection, pseudonym_columns
+from loaders._core.privacy.values import Protection, pseudonym_columns
 from loaders._core.records import Page, RecordReader
 from loaders._core.stream import Version
 from loaders._core.text import MARK

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from loaders._core.feed import Feed
+from loaders._core.feeds.declared import Feed
 from loaders.facebook_ads import LOADER as FACEBOOK
 from loaders.google_ads import LOADER as GOOGLE
 from loaders.http_json import LOADER as FEEDS

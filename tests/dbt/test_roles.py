@@ -14,11 +14,11 @@ from typing import Any
 import psycopg2
 import pytest
 
-from loaders._core import privacy_books
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.ops import Books
-from loaders._core.privacy import Key, Personal
-from loaders._core.privacy_command import reveal
+from loaders._core.privacy import books as privacy_books
+from loaders._core.privacy.command import reveal
+from loaders._core.privacy.values import Key, Personal
 from loaders._core.warehouse import Target
 from tests.conftest import PRIVACY_KEY, ROOT, database
 

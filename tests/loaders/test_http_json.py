@@ -35,8 +35,8 @@ from loaders._core.declare import Clock, Window
 from loaders._core.dry_run import describe
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.errors import ConfigurationError
-from loaders._core.feed import Feed
-from loaders._core.formats import Limits, form_of
+from loaders._core.feeds.declared import Feed
+from loaders._core.feeds.formats import Limits, form_of
 from loaders._core.http import Http
 from loaders._core.run import Result, SourceRun
 from loaders._core.stream import Spool

@@ -24,15 +24,18 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from loaders._core import privacy_books, privacy_command, privacy_keys, privacy_record
 from loaders._core.configure import available
 from loaders._core.declare import Loader, Window
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.errors import ConfigurationError, UsageError
 from loaders._core.lease import Lease, LeaseTaken
-from loaders._core.privacy import LINKING, Key, Personal, Protection, Ring, is_sealed, normalised
-from loaders._core.privacy_person import erase
-from loaders._core.privacy_scan import luhn, scan
+from loaders._core.privacy import books as privacy_books
+from loaders._core.privacy import command as privacy_command
+from loaders._core.privacy import keys as privacy_keys
+from loaders._core.privacy import record as privacy_record
+from loaders._core.privacy.person import erase
+from loaders._core.privacy.scan import luhn, scan
+from loaders._core.privacy.values import LINKING, Key, Personal, Protection, Ring, is_sealed, normalised
 from loaders._core.warehouse import Target
 from tests.conftest import PRIVACY_KEY, ROOT
 from tests.loaders.vendor import LOADER, Vendor
@@ -747,7 +750,7 @@ def test_the_pages_code_breaks_plain_hashes_and_not_keyed_ones() -> None:
 
 def test_the_record_of_processing_is_what_the_loaders_declare() -> None:
     assert privacy_record.path().read_text() == privacy_record.record(available().values()), (
-        "run `python -m loaders._core.privacy_record`"
+        "run `python -m loaders._core.privacy.record`"
     )
 
 

@@ -21,12 +21,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from loaders._core.copying import Pipe
-from loaders._core.database import Table, TableOf, address
+from loaders._core.databases.copying import Pipe
+from loaders._core.databases.declared import Table, TableOf, address
+from loaders._core.databases.postgres import PostgresDatabase
 from loaders._core.declare import Clock
 from loaders._core.embedded import EmbeddedWarehouse
-from loaders._core.postgres import PostgresDatabase
-from loaders._core.privacy import Key, Personal
+from loaders._core.privacy.values import Key, Personal
 from loaders._core.run import Result, SourceRun
 from loaders._core.warehouse import Target
 from loaders.rds import LOADER, RdsSettings

@@ -14,7 +14,7 @@ from typing import Any
 import pymysql
 import pytest
 
-from loaders._core.database import Table
+from loaders._core.databases.declared import Table
 from loaders._core.declare import Clock
 from loaders._core.run import Result, SourceRun
 from loaders._core.warehouse import Target

@@ -12,7 +12,7 @@ from typing import Any
 
 from loaders._core import places
 from loaders._core.errors import ConfigurationError
-from loaders._core.privacy import KEY_BYTES, MAKE, Key, Ring
+from loaders._core.privacy.values import KEY_BYTES, MAKE, Key, Ring
 from loaders._core.warehouse import Target
 
 MISSING = (

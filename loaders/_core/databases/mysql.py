@@ -21,8 +21,8 @@ import pymysql
 from pymysql.cursors import SSCursor
 from sqlalchemy.dialects import mysql
 
-from loaders._core.copying import Column, Write, line
-from loaders._core.database import Address, TableOf, is_time, like
+from loaders._core.databases.copying import Column, Write, line
+from loaders._core.databases.declared import Address, TableOf, is_time, like
 from loaders._core.errors import AccountError, ConfigurationError, VendorError
 
 FETCHED_ROWS = 2_000
@@ -95,7 +95,7 @@ class MysqlDatabase:
         self.connection.close()
 
     def columns(self, schema: str, table: str) -> tuple[list[tuple[Column, str]], tuple[str, ...]]:
-        """As ``database.Database.columns``; without a schema that of the address."""
+        """As ``declared.Database.columns``; without a schema that of the address."""
         place = [schema or self._place.database, table]
         found = self._all(_COLUMNS, place)
         if not found:
@@ -122,7 +122,7 @@ class MysqlDatabase:
         self._copy(write, table, f"where ({names}) in ({', '.join([one] * len(keys))})", values)
 
     def since(self, column: Column, last: str, lag: int) -> str:
-        """As ``database.Database.since``."""
+        """As ``declared.Database.since``."""
         if not is_time(column):
             return str(Decimal(last) - lag)
         text = f"select least(cast(%s as datetime(6)), utc_timestamp(6)) - interval {int(lag)} second"

@@ -16,8 +16,8 @@ from typing import Any
 import psycopg2
 from psycopg2 import errors, sql
 
-from loaders._core.copying import Column, Write
-from loaders._core.database import Address, TableOf, is_time, like
+from loaders._core.databases.copying import Column, Write
+from loaders._core.databases.declared import Address, TableOf, is_time, like
 from loaders._core.errors import AccountError, ConfigurationError, VendorError
 
 # Values whose text any Postgres reads back as the same value. What is not here (enums, composites, types of
@@ -129,7 +129,7 @@ class PostgresDatabase:
         self.connection.close()
 
     def columns(self, schema: str, table: str) -> tuple[list[tuple[Column, str]], tuple[str, ...]]:
-        """As ``database.Database.columns``; without a schema the one that the login finds first."""
+        """As ``declared.Database.columns``; without a schema the one that the login finds first."""
         name = sql.Identifier(*filter(None, (schema, table))).as_string(self.connection)
         oid = self._all("select to_regclass(%s)::oid", [name])[0][0]
         if oid is None:
@@ -176,7 +176,7 @@ class PostgresDatabase:
         self._copy(write, table, f"where ({names}) in ({', '.join(each)})")
 
     def since(self, column: Column, last: str, lag: int) -> str:
-        """As ``database.Database.since``."""
+        """As ``declared.Database.since``."""
         if not is_time(column):
             text = f"select (%s::numeric - %s)::{column.type}::text"
         else:

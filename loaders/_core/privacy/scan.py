@@ -15,8 +15,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from loaders._core.privacy import SUFFIX
-from loaders._core.privacy_books import personal_tables
+from loaders._core.privacy.books import personal_tables
+from loaders._core.privacy.values import SUFFIX
 from loaders._core.warehouse import Target
 
 _TEXTS = ("text", "character varying", "character", "json", "jsonb", "inet", "ARRAY")

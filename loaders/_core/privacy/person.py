@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from loaders._core import places, privacy_keys
+from loaders._core import places
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.errors import UsageError
 from loaders._core.lease import Lease
-from loaders._core.privacy import (
+from loaders._core.privacy import keys as privacy_keys
+from loaders._core.privacy.books import copy_in, personal_tables
+from loaders._core.privacy.values import (
     IDENTITY,
     LINKING,
     SUFFIX,
@@ -36,7 +38,6 @@ from loaders._core.privacy import (
     pseudonym_columns,
     tokens,
 )
-from loaders._core.privacy_books import copy_in, personal_tables
 from loaders._core.warehouse import Target
 
 AT_MOST = 50

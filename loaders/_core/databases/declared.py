@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from loaders._core.copying import Column, Write
+from loaders._core.databases.copying import Column, Write
 from loaders._core.errors import AccountError, ConfigurationError
-from loaders._core.privacy import Personal
+from loaders._core.privacy.values import Personal
 from loaders._core.redact import secret
 
 Count = Annotated[int, msgspec.Meta(ge=0)]

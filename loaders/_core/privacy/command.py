@@ -14,13 +14,14 @@ from typing import Any
 
 import psycopg2
 
-from loaders._core import command, places, privacy_keys, warehouse
+from loaders._core import command, places, warehouse
 from loaders._core.declare import Clock
 from loaders._core.errors import AdstarError, ConfigurationError, UsageError
-from loaders._core.privacy import SEALED, Personal, Protection, Ring, is_sealed, pseudonym_columns
-from loaders._core.privacy_books import Treatment, note, personal_tables, prepare, remap, texts, tombstones
-from loaders._core.privacy_person import erase, export, leases, postgres_only
-from loaders._core.privacy_scan import scan
+from loaders._core.privacy import keys as privacy_keys
+from loaders._core.privacy.books import Treatment, note, personal_tables, prepare, remap, texts, tombstones
+from loaders._core.privacy.person import erase, export, leases, postgres_only
+from loaders._core.privacy.scan import scan
+from loaders._core.privacy.values import SEALED, Personal, Protection, Ring, is_sealed, pseudonym_columns
 from loaders._core.warehouse import Target
 
 BY = {"email": Personal.EMAIL, "phone": Personal.PHONE, "user_id": Personal.USER_ID}

@@ -19,7 +19,7 @@ import xxhash
 
 from loaders._core.declare import Account, Window
 from loaders._core.errors import BadBody, GaveUp, VendorError
-from loaders._core.formats import Form, decoded
+from loaders._core.feeds.formats import Form, decoded
 from loaders._core.http import Http, decode
 from loaders._core.pages import Leaf, Path, chain, days
 from loaders._core.stream import Documents, Spool, Version

@@ -14,9 +14,9 @@ import msgspec
 from dlt.common.typing import TSecretStrValue
 
 from loaders._core.declare import Window
-from loaders._core.formats import Form, Format, Limits, form_of
+from loaders._core.feeds.formats import Form, Format, Limits, form_of
 from loaders._core.pages import Path
-from loaders._core.privacy import Personal
+from loaders._core.privacy.values import Personal
 from loaders._core.redact import is_secret_name, secret
 
 Auth = Literal["none", "bearer", "header", "basic", "query"]

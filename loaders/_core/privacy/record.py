@@ -1,6 +1,6 @@
 """The record of processing: which personal column goes where, why, and for how long, from the declarations.
 
-``python -m loaders._core.privacy_record`` writes docs/processing-record.md anew.
+``python -m loaders._core.privacy.record`` writes docs/processing-record.md anew.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import get_origin
 
 from loaders._core.configure import available
 from loaders._core.declare import Loader, Settings
-from loaders._core.privacy import IDENTITY, Personal, pseudonym_column
+from loaders._core.privacy.values import IDENTITY, Personal, pseudonym_column
 
 _WHY = {
     Personal.EMAIL: "tells that records of several sources are one person's",
@@ -25,7 +25,7 @@ _WHY = {
 _INTRODUCTION = """# Record of processing
 
 Every column of raw that a loader declares personal, and what becomes of it. Written by
-`python -m loaders._core.privacy_record`; a test fails when it is not what the loaders declare. Who may
+`python -m loaders._core.privacy.record`; a test fails when it is not what the loaders declare. Who may
 read which schema, and how somebody is erased, stands in [privacy.md](privacy.md).
 
 | column of raw | class | lands as | goes on as | why | how long |
@@ -54,7 +54,7 @@ def record(loaders: Iterable[Loader]) -> str:
 
 def path() -> Path:
     """Where it is kept: beside these loaders, whatever ``ADSTAR_HOME`` says."""
-    return Path(__file__).parents[2] / "docs" / "processing-record.md"
+    return Path(__file__).parents[3] / "docs" / "processing-record.md"
 
 
 def _empty(loader: Loader) -> Settings:

@@ -33,8 +33,8 @@ from loaders._core.destination import LandingError
 from loaders._core.errors import AdstarError, ConfigurationError
 from loaders._core.naming import SYSTEM_COLUMNS, ColumnNames
 from loaders._core.ops import Books, ResourceRecord
-from loaders._core.privacy import Personal, Protection, pseudonym_columns
-from loaders._core.privacy_books import Treatment, remap
+from loaders._core.privacy.books import Treatment, remap
+from loaders._core.privacy.values import Personal, Protection, pseudonym_columns
 from loaders._core.sets import Receipt, SetSum
 
 KEYS = "__keys"

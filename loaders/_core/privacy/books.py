@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from loaders._core import privacy_keys
 from loaders._core.errors import ConfigurationError
-from loaders._core.privacy import (
+from loaders._core.privacy import keys as privacy_keys
+from loaders._core.privacy.values import (
     IDENTITY,
     LINKING,
     Personal,

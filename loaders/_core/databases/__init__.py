@@ -1,0 +1,1 @@
+"""Tables of databases, copied as they are."""
