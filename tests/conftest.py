@@ -83,22 +83,46 @@ def target(server: EmbeddedWarehouse, monkeypatch: pytest.MonkeyPatch, tmp_path:
 def database(server: EmbeddedWarehouse, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Target]:
     """As the fixture ``target``, for a fixture of another scope."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    _administer(server, f'create database "{name}"')
-    for variable, value in {
+    recreate(server, name)
+    for variable, value in variables(server, name, folder / "state").items():
+        monkeypatch.setenv(variable, value)
+    found = warehouse.resolve("postgres", ROOT / "profiles")
+    yield replace(found, database=name)
+    drop(server, name)
+
+
+def variables(server: EmbeddedWarehouse, database: str, state: Path) -> dict[str, str]:
+    """The environment that points adstar and dbt at a database of the server.
+
+    dbt parses the whole project again when its profile changes: it has one target folder for each name of a
+    database, and tests that run it use few names.
+    """
+    return {
         "ADSTAR_TARGET": "postgres",
         "ADSTAR_POSTGRES_HOST": "127.0.0.1",
         "ADSTAR_POSTGRES_PORT": str(server.port),
         "ADSTAR_POSTGRES_USER": "adstar",
         "ADSTAR_POSTGRES_PASSWORD": server.password,
-        "ADSTAR_POSTGRES_DATABASE": name,
+        "ADSTAR_POSTGRES_DATABASE": database,
         "ADSTAR_POSTGRES_SSLMODE": "disable",
-        "ADSTAR_STATE": str(folder / "state"),
+        "ADSTAR_STATE": str(state),
         "PRIVACY__KEY": PRIVACY_KEY,
-    }.items():
-        monkeypatch.setenv(variable, value)
-    found = warehouse.resolve("postgres", ROOT / "profiles")
-    yield replace(found, database=name)
-    _administer(server, f'drop database "{name}" with (force)')
+        "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
+        "DBT_PROFILES_DIR": str(ROOT / "profiles"),
+        "DBT_TARGET_PATH": str(server.folder.parent / f"target-{database}"),
+        "DBT_LOG_PATH": str(state / "logs"),
+    }
+
+
+def recreate(server: EmbeddedWarehouse, database: str, template: str = "template1") -> None:
+    """Make a database that is empty or a copy of another one, in place of what has its name."""
+    drop(server, database)
+    _administer(server, f'create database "{database}" template "{template}"')
+
+
+def drop(server: EmbeddedWarehouse, database: str) -> None:
+    """Drop a database, if there is one of that name, whoever uses it."""
+    _administer(server, f'drop database if exists "{database}" with (force)')
 
 
 def _administer(server: EmbeddedWarehouse, statement: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from loaders._core.embedded import EmbeddedWarehouse
+from tests.conftest import drop, recreate, variables
 from tests.dbt.landing import Landing
 
 ROOT = Path(__file__).parents[2]
@@ -28,12 +29,20 @@ class Star:
 
     def dbt(self, *arguments: str, code: int = 0) -> dict[str, str]:
         """Run dbt and say what became of each node, by name."""
+        place = {"DBT_TARGET_PATH": self.environment["DBT_TARGET_PATH"]}
+        if "--vars" in arguments:  # other variables: the project is parsed again, and then once more
+            place["DBT_TARGET_PATH"] += "-with-vars"
         done = subprocess.run(
-            [DBT, *arguments], env=self.environment, capture_output=True, text=True, check=False, cwd=ROOT
+            [DBT, *arguments],
+            env=self.environment | place,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
         )
         assert done.returncode == code, done.stdout[-6000:] + done.stderr
         told = "sources.json" if "freshness" in arguments else "run_results.json"
-        results = json.loads((Path(self.environment["DBT_TARGET_PATH"]) / told).read_text())
+        results = json.loads((Path(place["DBT_TARGET_PATH"]) / told).read_text())
         return {_name(each["unique_id"]): each["status"] for each in results["results"]}
 
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
@@ -59,34 +68,19 @@ class Star:
 
 
 @contextmanager
-def star(server: EmbeddedWarehouse, name: str, folder: Path) -> Iterator[Star]:
-    """An empty database `name` and the environment that points dbt at it."""
-    connection = server.connect("postgres")
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f'create database "{name}"')
+def star(server: EmbeddedWarehouse, folder: Path) -> Iterator[Star]:
+    """An empty database and the environment that points dbt at it."""
+    name = "journey"
+    recreate(server, name)
     inside = server.connect(name)
     inside.autocommit = True
-    environment = {
-        **os.environ,
-        "ADSTAR_TARGET": "postgres",
-        "ADSTAR_POSTGRES_HOST": "127.0.0.1",
-        "ADSTAR_POSTGRES_PORT": str(server.port),
-        "ADSTAR_POSTGRES_PASSWORD": server.password,
-        "ADSTAR_POSTGRES_DATABASE": name,
-        "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
-        "DBT_PROFILES_DIR": str(ROOT / "profiles"),
-        "DBT_TARGET_PATH": str(folder / "target"),
-        "DBT_LOG_PATH": str(folder / "logs"),
-        "DBT_USE_COLORS": "false",
-    }
     try:
-        yield Star(Landing(inside), environment)
+        yield Star(
+            Landing(inside), os.environ | variables(server, name, folder) | {"DBT_USE_COLORS": "false"}
+        )
     finally:
         inside.close()
-        with connection.cursor() as cursor:
-            cursor.execute(f'drop database "{name}" with (force)')
-        connection.close()
+        drop(server, name)
 
 
 def _name(unique_id: str) -> str:

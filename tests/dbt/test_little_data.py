@@ -19,7 +19,7 @@ def test_one_source_with_few_fields_and_no_totals(server: EmbeddedWarehouse, tmp
 
     There is no feed of exchange rates: the account in euros needs none, the other has no use for it.
     """
-    with star(server, "test_little_data", tmp_path) as found:
+    with star(server, tmp_path) as found:
         found.landing.create("facebook_ads")
         found.landing.execute(
             *(

@@ -37,7 +37,7 @@ def land(built: Star, day: int, round_no: int) -> None:
 def built(server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Star]:
     """Two days' readings, built."""
     folder: Path = tmp_path_factory.mktemp("dbt")
-    with star(server, "test_star", folder) as found:
+    with star(server, folder) as found:
         found.landing.create("facebook_ads", "google_ads", "http_json")
         land(found, 3, 1)
         found.dbt("build")

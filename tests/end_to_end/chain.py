@@ -29,7 +29,7 @@ from simulators.business import Account, Platform
 from simulators.people import People
 from simulators.queue import LoginQueue
 from simulators.server import Simulator
-from tests.conftest import PRIVACY_KEY
+from tests.conftest import drop, recreate, variables
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -236,11 +236,8 @@ def chain(
     """A chain over an empty database of `server`; `start` is the first day read, `world` is the Simulator's.
 
     With `people` it has the shop's sources, too.
-
-    Databases have fixed names and dbt one target folder for each: it parses the whole project again when its
-    profile changes.
     """
-    _recreate(server, database)
+    recreate(server, database)
     world = {"now": MORNING, **world}
     with ExitStack() as stack, Simulator(**world) as simulator:
         first = start or simulator.business.first_day
@@ -261,7 +258,7 @@ def chain(
         found = _connected(simulator, server, database, folder, settings, world)
         found.shop = shop
         yield found
-    _drop(server, database)
+    drop(server, database)
 
 
 @contextmanager
@@ -270,21 +267,21 @@ def copied(
 ) -> Iterator[Chain]:
     """The same platforms over a copy of the database; clock and faults are put back afterwards."""
     now = base.simulator.now
-    _recreate(server, database, template=base.target.database)
+    recreate(server, database, template=base.target.database)
     settings = {name: value for name, value in base.variables.items() if name.startswith("SOURCES__")}
     try:
         yield _connected(base.simulator, server, database, folder, settings, base.world)
     finally:
         base.simulator.set_now(now)
         base.simulator.clear_faults()
-        _drop(server, database)
+        drop(server, database)
 
 
 def _opened(stack: ExitStack, simulator: Simulator, server: EmbeddedWarehouse, database: str) -> Shop:
     people = simulator.state.people
     assert people is not None
-    _recreate(server, database)
-    stack.callback(_drop, server, database)
+    recreate(server, database)
+    stack.callback(drop, server, database)
     connection = stack.enter_context(closing(server.connect(database)))
     shop = Shop(people, connection, stack.enter_context(LoginQueue(people)))
     shop.open(simulator.now)
@@ -299,40 +296,6 @@ def _connected(
     settings: dict[str, str],
     world: dict[str, Any],
 ) -> Chain:
-    variables = settings | {
-        "ADSTAR_TARGET": "postgres",
-        "ADSTAR_POSTGRES_HOST": "127.0.0.1",
-        "ADSTAR_POSTGRES_PORT": str(server.port),
-        "ADSTAR_POSTGRES_USER": "adstar",
-        "ADSTAR_POSTGRES_PASSWORD": server.password,
-        "ADSTAR_POSTGRES_DATABASE": database,
-        "ADSTAR_POSTGRES_SSLMODE": "disable",
-        "ADSTAR_STATE": str(folder),
-        "PRIVACY__KEY": PRIVACY_KEY,
-        "RUNTIME__DLTHUB_TELEMETRY": "false",
-        "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
-        "DBT_PROFILES_DIR": str(ROOT / "profiles"),
-        "DBT_TARGET_PATH": str(server.folder.parent / f"target-{database}"),
-        "DBT_LOG_PATH": str(folder / "logs"),
-    }
-    with patch.dict(os.environ, variables):
-        return Chain(simulator, warehouse.resolve(), folder, variables, world)
-
-
-def _recreate(server: EmbeddedWarehouse, database: str, template: str = "template1") -> None:
-    _drop(server, database)
-    _administer(server, f'create database "{database}" template "{template}"')
-
-
-def _drop(server: EmbeddedWarehouse, database: str) -> None:
-    _administer(server, f'drop database if exists "{database}" with (force)')
-
-
-def _administer(server: EmbeddedWarehouse, statement: str) -> None:
-    connection = server.connect("postgres")
-    connection.autocommit = True
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        connection.close()
+    environment = settings | variables(server, database, folder) | {"RUNTIME__DLTHUB_TELEMETRY": "false"}
+    with patch.dict(os.environ, environment):
+        return Chain(simulator, warehouse.resolve(), folder, environment, world)

@@ -26,7 +26,7 @@ def shop(
     server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory, request: Any
 ) -> Iterator[Chain]:
     folder = tmp_path_factory.mktemp(f"planted-{request.param}")
-    with chain(server, folder, database="planted", people=True, days=12) as found:
+    with chain(server, folder, people=True, days=12) as found:
         found.variables["PRIVACY__SEALING"] = str(request.param == "sealed").lower()
         code, output = found.run()
         assert code == 0, output

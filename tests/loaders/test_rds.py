@@ -30,7 +30,7 @@ from loaders._core.privacy.values import Key, Personal
 from loaders._core.run import Result, SourceRun
 from loaders._core.warehouse import Target
 from loaders.rds import LOADER, RdsSettings
-from tests.conftest import PRIVACY_KEY, ROOT, _administer
+from tests.conftest import PRIVACY_KEY, ROOT, drop, recreate
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 ITEMS = """
@@ -108,9 +108,9 @@ class Shop:
 @pytest.fixture(scope="module")
 def application(server: EmbeddedWarehouse) -> Iterator[str]:
     name = f"app_{uuid.uuid4().hex[:12]}"
-    _administer(server, f'create database "{name}"')
+    recreate(server, name)
     yield f"postgresql://adstar:{server.password}@127.0.0.1:{server.port}/{name}"
-    _administer(server, f'drop database "{name}" with (force)')
+    drop(server, name)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from simulators.app_database import sync
 from simulators.business import Business
 from simulators.people import People
 from simulators.shop import MINOR_PER_UNIT
-from tests.conftest import _administer
+from tests.conftest import drop, recreate
 
 EARLY, LATE = datetime(2026, 1, 10, 6, tzinfo=UTC), datetime(2026, 1, 25, 6, tzinfo=UTC)
 
@@ -29,10 +29,10 @@ def people() -> People:
 @pytest.fixture(scope="module")
 def database(server: EmbeddedWarehouse) -> Iterator[Any]:
     name = f"app_{uuid.uuid4().hex[:12]}"
-    _administer(server, f'create database "{name}"')
+    recreate(server, name)
     with closing(server.connect(name)) as connection:
         yield connection
-    _administer(server, f'drop database "{name}" with (force)')
+    drop(server, name)
 
 
 def asked(database: Any, text: str) -> list[tuple[Any, ...]]:
