@@ -16,50 +16,71 @@ import psutil
 
 from loaders._core import places
 
-PAGE = """# Benchmarks
+HEAD = """# Benchmarks
 
-Written by `scripts/bench` on {date}: {cores} cores, {memory} GB, {system}, Python {python}.
-
+Written by `scripts/bench`, which measures what it is asked for (`landing`, `databases`, `building`) and
+leaves the rest.
+"""
+SECTIONS = {
+    "landing": """
 ## Landing
 
 The insights feed of Facebook Ads, read over HTTP and landed by `dlt pipeline facebook_ads run`; beside it, in
 the same run and into the same server, a plain dlt resource of dicts on the same pages as dlt is shipped, and
 `COPY FROM STDIN` of the same rows with nothing else done.
+""",
+    "databases": """
+## Databases
 
-{landing}
-
+A table of 15 columns of another Postgres, landed by `dlt pipeline rds run`; beside it, in the same run and
+into the same server, `psql \\copy` to `psql \\copy` with nothing else done, sling and ingestr. Ours and the
+pipe ran twice, the better time counts. Of ours every value and type is equal, or there would be no figure.
+""",
+    "building": """
 ## Building
 
 `dbt build` on a year of ad-days, every set of the last weeks present in superseded versions too: everything
 once, then after the next day's run, which reads 28 days again.
-
-{building}
-"""
+""",
+}
 
 
 def main() -> None:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], help="all if none is named")
     parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000, 3_000_000], help="landing")
+    parser.add_argument("--database-rows", type=int, nargs="*", default=[3_000_000], help="databases")
     parser.add_argument("--ad-days", type=int, nargs="*", default=[1_000_000, 10_000_000], help="building")
     asked = parser.parse_args()
-    landing = [measure("landing", "--rows", rows) for rows in asked.rows]
-    building = [measure("build", "--ad-days", ad_days) for ad_days in asked.ad_days]
-    text = PAGE.format(
-        date=datetime.now(UTC).date(),
-        cores=os.cpu_count(),
-        memory=round(psutil.virtual_memory().total / 2**30),
-        system=f"{platform.system()} {platform.machine()}",
-        python=platform.python_version(),
-        landing=markdown(landing),
-        building=markdown(building),
+    sizes = {"landing": asked.rows, "databases": asked.database_rows, "building": asked.ad_days}
+    page = places.home() / "docs" / "benchmarks.md"
+    former = {part.partition("\n")[0].lower(): f"\n## {part}" for part in page.read_text().split("\n## ")[1:]}
+    for name in asked.sections or SECTIONS:
+        former[name] = SECTIONS[name] + told() + markdown([measure(name, size) for size in sizes[name]])
+        page.write_text(HEAD + "".join(f"{former[each].rstrip()}\n" for each in SECTIONS if each in former))
+
+
+def told() -> str:
+    """When and where it is measured."""
+    memory = round(psutil.virtual_memory().total / 2**30)
+    system = f"{platform.system()} {platform.machine()}"
+    return (
+        f"\nOn {datetime.now(UTC).date()}: {os.cpu_count()} cores, {memory} GB, {system}, Python"
+        f" {platform.python_version()}.\n\n"
     )
-    (places.home() / "docs" / "benchmarks.md").write_text(text)
 
 
-def measure(benchmark: str, option: str, size: int) -> dict[str, Any]:
+COMMANDS = {
+    "landing": ("tests.benchmarks.landing", "--rows"),
+    "databases": ("tests.benchmarks.database", "--peers", "--rows"),
+    "building": ("tests.benchmarks.build", "--ad-days"),
+}
+
+
+def measure(section: str, size: int) -> dict[str, Any]:
     """Run one benchmark in a process of its own; returns its figures."""
-    command = [sys.executable, "-m", f"tests.benchmarks.{benchmark}", option, str(size)]
+    command = [sys.executable, "-m", *COMMANDS[section], str(size)]
     print(" ".join(["python", *command[1:]]), flush=True)
     ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=places.home())
     line = ran.stdout.splitlines()[-1]
@@ -71,8 +92,14 @@ def measure(benchmark: str, option: str, size: int) -> dict[str, Any]:
 def markdown(figures: Sequence[dict[str, Any]]) -> str:
     """A table with one column for each size."""
     if not figures:
-        return "Not measured in this run."
-    rows = [[name.replace("_", " "), *(f"{each[name]:,}" for each in figures)] for name in figures[0]]
+        return "Not measured."
+    rows = [
+        [
+            name.replace("_", " "),
+            *(each[name] if isinstance(each[name], str) else f"{each[name]:,}" for each in figures),
+        ]
+        for name in figures[0]
+    ]
     lines = [rows[0], ["---", *["---:"] * len(figures)], *rows[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -4,7 +4,8 @@
 their ratio and the peak memory of the landing process. Both read the same table of one database and fill an
 empty table of another on the same server, one after the other, twice; the better time of each counts. The
 pipe does less: it adds no columns, keeps no books, and makes no index. Every value is compared afterwards, as
-text and in its type.
+text and in its type. With `--peers` two other tools, installed from the package registry, do the same once;
+what they change is named.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2
 
@@ -48,6 +49,32 @@ create table public.wide as select
     case g % 3 when 0 then null when 1 then '' else E'line\\tand\\\\more' end as note
 from generate_series(1, {rows}) g
 """
+
+
+class Peer(NamedTuple):
+    """A tool that copies tables: its package, its program in there, and what to tell it."""
+
+    package: str
+    program: str
+    arguments: tuple[str, ...]
+
+
+PEERS = {
+    "sling": Peer(
+        "sling-linux-amd64==1.4.11",
+        "sling_linux_amd64/bin/sling-linux-amd64",
+        ("run", "--src-conn", "{source}", "--src-stream", "public.wide", "--tgt-conn", "{warehouse}",
+         "--tgt-object", "public.sling", "--mode", "full-refresh"),
+    ),
+    # It can't write a uuid that it has read ("unable to encode"), so the column is named as text.
+    "ingestr": Peer(
+        "ingestr==0.15.9",
+        "bin/ingestr",
+        ("ingest", "--source-uri", "{source}", "--source-table", "public.wide", "--dest-uri", "{warehouse}",
+         "--dest-table", "public.ingestr", "--columns", "reference:string", "--full-refresh", "--yes",
+         "--progress", "log"),
+    ),
+}  # fmt: skip
 NAMES = [column.split()[0] for column in COLUMNS.replace("38,10", "").replace("12,2", "").split(",")]
 
 
@@ -100,25 +127,49 @@ def land(source: str, warehouse: str) -> tuple[float, float]:
     )
 
 
-def differences(source: str, warehouse: str) -> list[str]:
+def differences(source: str, warehouse: str, table: str = "raw_rds.wide") -> list[str]:
     """What did not come through as it was: types, values, number of rows."""
     types = "select column_name, data_type, numeric_precision, numeric_scale from information_schema.columns"
     # jsonb and floats by their text: equal there means the same digits.
-    values = f"select count(*), sum(hashtextextended(row({', '.join(NAMES)})::text, 0)::numeric) from "
+    hashes = ", ".join(f"sum(hashtextextended({name}::text, 0)::numeric)" for name in NAMES)
     found: list[Any] = []
-    for dsn, schema in ((source, "public"), (warehouse, "raw_rds")):
+    for dsn, place in ((source, "public.wide"), (warehouse, table)):
         with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
-            cursor.execute(f"{types} where table_schema = %s and table_name = 'wide'", [schema])
+            cursor.execute(f"{types} where table_schema = %s and table_name = %s", place.split("."))
             there = {row for row in cursor.fetchall() if not row[0].startswith("_")}
-            cursor.execute(f"{values} {schema}.wide")
+            cursor.execute(f"select count(*), {hashes} from {place}")
             found.append((there, cursor.fetchone()))
     (types_before, values_before), (types_after, values_after) = found
-    wrong = [f"type of {name}" for name, *_ in sorted(types_before ^ types_after)]
-    return wrong + ([f"values: {values_before} {values_after}"] if values_before != values_after else [])
+    wrong = [f"type of {name}" for name in NAMES if any(row[0] == name for row in types_before ^ types_after)]
+    pairs = zip(
+        ["number of rows", *(f"values of {name}" for name in NAMES)], values_before, values_after, strict=True
+    )
+    return wrong + [name for name, before, after in pairs if before != after]
 
 
-def measure(rows: int, rounds: int) -> dict[str, Any]:
-    """Both in turn; whatever is not equal afterwards ends the benchmark."""
+def peers(source: str, warehouse: str, folder: Path, rows: int, pipe_seconds: float) -> dict[str, Any]:
+    """The same by each other tool: rows a second, ratio to the pipe, peak MB, what is not as it was."""
+    found: dict[str, Any] = {}
+    for name, peer in PEERS.items():
+        place = folder / name
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place)]
+        subprocess.run([*command, peer.package], check=True)
+        program = place / peer.program
+        program.chmod(0o755)
+        plain = {"source": f"{source}?sslmode=disable", "warehouse": f"{warehouse}?sslmode=disable"}
+        arguments = [argument.format_map(plain) for argument in peer.arguments]
+        seconds, peak = run([str(program), *arguments], {"HOME": str(folder), "DISABLE_TELEMETRY": "true"})
+        found |= {
+            f"{name}_rows_per_second": round(rows / seconds),
+            f"{name}_ratio_to_psql_copy": round(pipe_seconds / seconds, 2),
+            f"{name}_peak_mb": round(peak),
+            f"{name}_changes": ", ".join(differences(source, warehouse, f"public.{name}")) or "nothing",
+        }
+    return found
+
+
+def measure(rows: int, rounds: int, peers_in: Path | None = None) -> dict[str, Any]:
+    """Both in turn, and the peers if they have a folder; what of ours is not equal ends the benchmark."""
     warehouse = ensure_started("embedded").dsn
     source = f"{warehouse.rpartition('/')[0]}/shop"
     with closing(psycopg2.connect(warehouse)) as connection:
@@ -141,6 +192,7 @@ def measure(rows: int, rounds: int) -> dict[str, Any]:
         "psql_copy_rows_per_second": round(rows / min(pipes)),
         "psql_copy_seconds": round(min(pipes), 1),
         "ratio_to_psql_copy": round(min(pipes) / seconds, 2),
+        **(peers(source, warehouse, peers_in, rows, min(pipes)) if peers_in else {}),
     }
 
 
@@ -149,13 +201,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=3_000_000)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--peers", action="store_true", help="sling and ingestr beside it (Linux, x86-64)")
     parser.add_argument("--prove", action="store_true", help="fail if a figure is not what was promised")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="adstar-bench-") as state:
         os.chmod(state, 0o755)
         os.environ.update(ADSTAR_STATE=state, ADSTAR_PORT=str(free_port()))
         try:
-            figures = measure(options.rows, options.rounds)
+            figures = measure(options.rows, options.rounds, Path(state) / "peers" if options.peers else None)
             print(json.dumps(figures))
             promised = {
                 "ratio_to_psql_copy": figures["ratio_to_psql_copy"] >= 0.6,
