@@ -19,6 +19,7 @@ with listed as (
         cast(null as {{ type_text() }}) as ad_type,
         ads.creative_id,
         cast(null as {{ type_text() }}) as final_urls,
+        cast(null as {{ type_text() }}) as landing_url,
         ads.created_at,
         ads.version_no,
         ads.is_current
@@ -37,6 +38,7 @@ with listed as (
         ad_type,
         cast(null as {{ type_text() }}) as creative_id,
         final_urls,
+        landing_url,
         cast(null as timestamptz) as created_at,
         version_no,
         is_current
@@ -57,7 +59,9 @@ creatives as (
         creative_id,
         max(creative_name) as creative_name,
         max(title) as title,
-        max(body) as body
+        max(body) as body,
+        max(landing_url) as landing_url,
+        max(url_tags) as url_tags
     from {{ ref('stg_facebook_ads__creatives') }}
     where is_current
     group by account_id, creative_id
@@ -65,7 +69,25 @@ creatives as (
 
 known as (
     select
-        newest.*,
+        newest.ad_key,
+        newest.platform,
+        newest.account_id,
+        newest.campaign_id,
+        newest.ad_group_id,
+        newest.ad_id,
+        newest.ad_name,
+        newest.status,
+        newest.effective_status,
+        newest.ad_type,
+        newest.final_urls,
+        newest.creative_id,
+        newest.created_at,
+        newest.is_current,
+        coalesce(creatives.landing_url, newest.landing_url) as landing_url,
+        -- Meta fills in what stands in braces when somebody clicks; ids are the same for all clicks.
+        {{ with_ids('creatives.url_tags', {
+            'campaign.id': 'newest.campaign_id', 'adset.id': 'newest.ad_group_id', 'ad.id': 'newest.ad_id'
+        }) }} as added_parameters,
         creatives.creative_name,
         creatives.title as creative_title,
         creatives.body as creative_body
@@ -107,6 +129,22 @@ select
     effective_status,
     ad_type,
     final_urls,
+    landing_url,
+    coalesce(
+        {{ url_parameter('added_parameters', 'utm_source') }}, {{ url_parameter('landing_url', 'utm_source') }}
+    ) as utm_source,
+    coalesce(
+        {{ url_parameter('added_parameters', 'utm_medium') }}, {{ url_parameter('landing_url', 'utm_medium') }}
+    ) as utm_medium,
+    coalesce(
+        {{ url_parameter('added_parameters', 'utm_campaign') }}, {{ url_parameter('landing_url', 'utm_campaign') }}
+    ) as utm_campaign,
+    coalesce(
+        {{ url_parameter('added_parameters', 'utm_term') }}, {{ url_parameter('landing_url', 'utm_term') }}
+    ) as utm_term,
+    coalesce(
+        {{ url_parameter('added_parameters', 'utm_content') }}, {{ url_parameter('landing_url', 'utm_content') }}
+    ) as utm_content,
     creative_id,
     creative_name,
     creative_title,
@@ -128,6 +166,12 @@ select
     null as effective_status,
     null as ad_type,
     null as final_urls,
+    null as landing_url,
+    null as utm_source,
+    null as utm_medium,
+    null as utm_campaign,
+    null as utm_term,
+    null as utm_content,
     null as creative_id,
     null as creative_name,
     null as creative_title,
@@ -149,6 +193,12 @@ select
     null as effective_status,
     null as ad_type,
     null as final_urls,
+    null as landing_url,
+    null as utm_source,
+    null as utm_medium,
+    null as utm_campaign,
+    null as utm_term,
+    null as utm_content,
     null as creative_id,
     null as creative_name,
     null as creative_title,

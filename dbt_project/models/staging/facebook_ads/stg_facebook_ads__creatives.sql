@@ -32,6 +32,13 @@ renamed as (
         title,
         body,
         link_url,
+        coalesce(
+            nullif(link_url, ''),
+            {{ json_text(json_text('object_story_spec', 'link_data'), 'link') }},
+            {{ json_text(
+                json_text(json_text(json_text('object_story_spec', 'video_data'), 'call_to_action'), 'value'), 'link'
+            ) }}
+        ) as landing_url,
         url_tags,
         thumbnail_url,
         object_story_spec

@@ -25,6 +25,7 @@ renamed as (
         {{ json_text('ad_group_ad__ad', 'name') }} as ad_name,
         {{ json_text('ad_group_ad__ad', 'type') }} as ad_type,
         {{ json_text('ad_group_ad__ad', 'finalUrls') }} as final_urls,
+        {{ first_of_json_list(json_text('ad_group_ad__ad', 'finalUrls')) }} as landing_url,
         ad_group_ad__status as status
     from source
 )
