@@ -6,7 +6,7 @@ One story in one database, told in order, because a dbt command costs seconds.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def land(built: Star, moment: datetime, found: dict[str, people.Sets]) -> None:
 def built(server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Star]:
     """The first days, built."""
     folder: Path = tmp_path_factory.mktemp("dbt")
-    with star(server, "test_people", folder) as found:
+    with star(server, folder) as found:
         found.landing.create("facebook_ads", "google_ads", "http_json", "rds", "clevertap", "sqs")
         ads = business.facebook(at(3, 6), 3, accounts=("111",))
         found.landing.land("facebook_ads", at(3, 6), ads)
@@ -257,6 +257,28 @@ def test_revenue_by_campaign_adds_up_in_the_reporting_currency(built: Star, seco
 def test_a_full_refresh_makes_the_identical_marts(built: Star, second: Dump) -> None:
     built.dbt("run", "--full-refresh")
     assert built.dump() == second
+
+
+def test_what_waits_in_quarantine_is_counted_and_warned_of(built: Star, second: Dump) -> None:
+    """Of a file that was loaded twice each message counts once, of a run that never committed nothing."""
+    aside = "raw_sqs.quarantine (_run_seq, _account, resource, reason, source_key, detected_at)"
+    row = "'login-queue', 'login_queue', 'the body is not JSON', 'bad' || g % 3, '2026-03-05T06:00:0' || g"
+    landed = "raw_sqs.quarantine_resolved (resource, source_key, resolved_at)"
+    back = f"insert into {landed} select 'login_queue', 'bad' || g, now()"
+    [(run,)] = built.landing.query("select max(run_seq) from ops.commits")
+    built.landing.execute(
+        f"insert into {aside} select {run}, {row} from generate_series(0, 5) as g",
+        f"insert into {aside} select {run + 1}, {row} from generate_series(6, 9) as g",
+        f"{back} from generate_series(1, 1) as g",
+    )
+    statuses = built.dbt("build", "--select", "stg_sqs__quarantine+")
+    assert statuses["assert_nothing_waits_in_quarantine"] == "warn"
+    told = "reason, records, waiting_records, last_detected_at from reports.rpt_quarantine"
+    found = datetime(2026, 3, 5, 6, 0, 2, tzinfo=UTC)
+    assert built.landing.query(f"select {told}") == [("the body is not JSON", 3, 2, found)]
+    built.landing.execute(f"{back} from generate_series(0, 2, 2) as g")
+    statuses = built.dbt("build", "--select", "stg_sqs__quarantine+")
+    assert statuses["assert_nothing_waits_in_quarantine"] == "pass"
 
 
 def test_damage_turns_the_build_red(built: Star, second: Dump) -> None:

@@ -4,7 +4,7 @@
     {%- set tables = [] -%}
     {%- if execute -%}
         {%- for node in graph.sources.values() | sort(attribute='name') -%}
-            {%- if node.source_name == 'raw_' ~ source_name and node.name not in ('covered', 'quarantine') -%}
+            {%- if node.source_name == 'raw_' ~ source_name and node.name not in ('covered', 'quarantine', 'quarantine_resolved') -%}
                 {%- do tables.append(node) -%}
             {%- endif -%}
         {%- endfor -%}

@@ -1,0 +1,58 @@
+{%- set quarantine = source('raw_sqs', 'quarantine') -%}
+{%- set resolved = source('raw_sqs', 'quarantine_resolved') -%}
+{%- set commits = source('ops', 'commits') -%}
+{#- There is no quarantine before something was put there. #}
+with source as (
+    {%- if landed_columns(quarantine, ['reason']) %}
+    select
+        quarantine.resource,
+        quarantine._account as queue_name,
+        quarantine.source_key as message_id,
+        min(quarantine.reason) as reason,
+        min(quarantine._run_seq) as run_seq,
+        min({{ to_instant('quarantine.detected_at') }}) as detected_at
+    from {{ quarantine }} as quarantine
+    where quarantine._run_seq in (select commits.run_seq from {{ commits }} as commits)
+    group by quarantine.resource, quarantine._account, quarantine.source_key
+    {%- else %}
+    select
+        cast(null as {{ type_text() }}) as resource,
+        cast(null as {{ type_text() }}) as queue_name,
+        cast(null as {{ type_text() }}) as message_id,
+        cast(null as {{ type_text() }}) as reason,
+        cast(null as bigint) as run_seq,
+        cast(null as timestamptz) as detected_at
+    where false
+    {%- endif %}
+),
+
+resolved as (
+    {%- if landed_columns(resolved, ['resource']) %}
+    select
+        resolved.resource,
+        resolved.source_key,
+        min(resolved.resolved_at) as resolved_at
+    from {{ resolved }} as resolved
+    group by resolved.resource, resolved.source_key
+    {%- else %}
+    select
+        cast(null as {{ type_text() }}) as resource,
+        cast(null as {{ type_text() }}) as source_key,
+        cast(null as timestamptz) as resolved_at
+    where false
+    {%- endif %}
+)
+
+select
+    source.resource,
+    source.queue_name,
+    source.message_id,
+    source.reason,
+    source.run_seq,
+    source.detected_at,
+    resolved.resolved_at
+from source
+left join resolved
+    on
+        source.resource = resolved.resource
+        and source.message_id = resolved.source_key
