@@ -26,14 +26,17 @@ class Star:
 
     landing: Landing
     environment: dict[str, str]
+    selector: str = "daily"
 
     def dbt(self, *arguments: str, code: int = 0) -> dict[str, str]:
         """Run dbt and say what became of each node, by name."""
+        named = {"--select", "--exclude", "source"} & set(arguments)
+        chosen = () if named else ("--selector", self.selector)
         place = {"DBT_TARGET_PATH": self.environment["DBT_TARGET_PATH"]}
         if "--vars" in arguments:  # other variables: the project is parsed again, and then once more
             place["DBT_TARGET_PATH"] += "-with-vars"
         done = subprocess.run(
-            [DBT, *arguments],
+            [DBT, *arguments, *chosen],
             env=self.environment | place,
             capture_output=True,
             text=True,
@@ -68,16 +71,15 @@ class Star:
 
 
 @contextmanager
-def star(server: EmbeddedWarehouse, folder: Path) -> Iterator[Star]:
-    """An empty database and the environment that points dbt at it."""
+def star(server: EmbeddedWarehouse, folder: Path, selector: str = "daily") -> Iterator[Star]:
+    """An empty database, the environment that points dbt at it, and the nodes that its commands mean."""
     name = "journey"
     recreate(server, name)
     inside = server.connect(name)
     inside.autocommit = True
     try:
-        yield Star(
-            Landing(inside), os.environ | variables(server, name, folder) | {"DBT_USE_COLORS": "false"}
-        )
+        environment = os.environ | variables(server, name, folder) | {"DBT_USE_COLORS": "false"}
+        yield Star(Landing(inside), environment, selector)
     finally:
         inside.close()
         drop(server, name)

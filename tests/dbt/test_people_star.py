@@ -254,6 +254,12 @@ def test_revenue_by_campaign_adds_up_in_the_reporting_currency(built: Star, seco
     assert cohort == [(date(2026, 3, 1), 4, 3)]
 
 
+def test_every_unit_test_passes(built: Star, first: Dump) -> None:
+    statuses = built.dbt("test", "--select", "test_type:unit")
+    assert set(statuses.values()) <= {"pass", "success"}  # hooks are told too
+    assert len(statuses) >= 35
+
+
 def test_a_full_refresh_makes_the_identical_marts(built: Star, second: Dump) -> None:
     built.dbt("run", "--full-refresh")
     assert built.dump() == second

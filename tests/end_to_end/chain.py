@@ -84,6 +84,7 @@ class Chain:
     state: Path
     variables: dict[str, str]
     world: dict[str, Any]
+    selector: str = "daily"
     shop: Shop | None = None
 
     # ---- the loaders
@@ -142,8 +143,9 @@ class Chain:
         )
 
     def start_dbt(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        """A dbt command as a process."""
-        return self._popen("dbt", "--no-use-colors", *arguments, **variables)
+        """A dbt command as a process, of the nodes that `selector` means if it names none itself."""
+        chosen = () if "--exclude" in arguments else ("--selector", self.selector)
+        return self._popen("dbt", "--no-use-colors", *arguments, *chosen, **variables)
 
     def _failures(self) -> dict[str, str]:
         file = Path(self.variables["DBT_TARGET_PATH"]) / "run_results.json"
@@ -231,6 +233,7 @@ def chain(
     database: str = "journey",
     start: date | None = None,
     people: bool = False,
+    selector: str = "daily",
     **world: Any,
 ) -> Iterator[Chain]:
     """A chain over an empty database of `server`; `start` is the first day read, `world` is the Simulator's.
@@ -256,7 +259,7 @@ def chain(
         else:
             settings = {name: text for name, text in settings.items() if "__CLEVERTAP__" not in name}
         found = _connected(simulator, server, database, folder, settings, world)
-        found.shop = shop
+        found.shop, found.selector = shop, selector
         yield found
     drop(server, database)
 
@@ -270,7 +273,9 @@ def copied(
     recreate(server, database, template=base.target.database)
     settings = {name: value for name, value in base.variables.items() if name.startswith("SOURCES__")}
     try:
-        yield _connected(base.simulator, server, database, folder, settings, base.world)
+        found = _connected(base.simulator, server, database, folder, settings, base.world)
+        found.selector = base.selector
+        yield found
     finally:
         base.simulator.set_now(now)
         base.simulator.clear_faults()

@@ -25,7 +25,9 @@ def base(server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) ->
     from tests.end_to_end.chain import MORNING, chain
 
     folder = tmp_path_factory.mktemp("base")
-    with chain(server, folder, database="journey_base", seed=7, days=DAYS, now=MORNING) as made:
+    with chain(
+        server, folder, database="journey_base", selector="ads", seed=7, days=DAYS, now=MORNING
+    ) as made:
         made.land_days(1)
         built = made.build_models()
         assert built.code == 0, built.failed

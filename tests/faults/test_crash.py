@@ -80,7 +80,7 @@ def test_killed_every_day_the_star_is_that_of_a_company_never_killed(
     base: Chain, server: EmbeddedWarehouse, tmp_path: Path
 ) -> None:
     """The full tests in short: the same two days, with kills while landing and one while building."""
-    with chain(server, tmp_path, **base.world) as killed:
+    with chain(server, tmp_path, selector=base.selector, **base.world) as killed:
         kill_loader(killed, "extract.first_file")
         assert killed.run()[0] == 0
         killed.next_day()
