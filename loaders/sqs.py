@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import boto3
 import msgspec
@@ -48,6 +48,8 @@ class Queue(Budget, frozen=True, kw_only=True, forbid_unknown_fields=True):
     required: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     personal: dict[str, Personal] = msgspec.field(default_factory=dict)
+    wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=20)] = 5
+    visibility_seconds: Annotated[int, msgspec.Meta(ge=1, le=43_200)] = 300
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together.
@@ -140,7 +142,7 @@ class Queues(Readings):
 
     def __init__(self, settings: Any, client: Any) -> None:
         """Nothing is asked for yet."""
-        super().__init__()
+        super().__init__(min(queue.visibility_seconds for queue in settings.queues.values()))
         self._settings, self._client = settings, client
 
     def accounts(self) -> list[Account]:

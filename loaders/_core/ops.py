@@ -339,7 +339,9 @@ class Books:
 
     def _unresolved(self) -> str:
         return (
-            f"from {self.schema}.quarantine q join ops.commits k on k.run_seq = q._run_seq where not exists"
+            # Of what was erased, or went by its age, nothing can come back.
+            f"from {self.schema}.quarantine q join ops.commits k on k.run_seq = q._run_seq"
+            " where q.raw_bytes is not null and not exists"
             f" (select 1 from {self.schema}.quarantine_resolved d where d.resource = q.resource"
             " and d.source_key = q.source_key)"
         )

@@ -33,8 +33,8 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_seconds: Positive = 300
     max_messages: Positive = 100_000
     empty_polls: Positive = 2
-    wait_seconds: Annotated[int, msgspec.Meta(ge=0, le=20)] = 5
-    visibility_seconds: Annotated[int, msgspec.Meta(ge=1, le=43_200)] = 300
+    wait_seconds: Annotated[int, msgspec.Meta(ge=0)] = 5
+    visibility_seconds: Positive = 300
 
 
 class Received(NamedTuple):
@@ -179,8 +179,9 @@ class Reading:
 class Readings:
     """All queues of a run; in a thread of its own it keeps what they gave from being given again."""
 
-    def __init__(self) -> None:
-        """Nothing is kept before ``start``."""
+    def __init__(self, visibility_seconds: int) -> None:
+        """Nothing is kept before ``start``; ``visibility_seconds``: the shortest of all queues."""
+        self._pause = min(visibility_seconds / 8, 5.0)
         self.open: dict[str, Reading] = {}
         self._ended = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="visibility", daemon=True)
@@ -198,11 +199,8 @@ class Readings:
                 reading.give_back()
 
     def _keep(self) -> None:
-        pause = 0.1  # until there is a queue
-        while not self._ended.wait(min(pause, 5.0)):
-            readings = list(self.open.values())
-            pause = min((reading.budget.visibility_seconds / 8 for reading in readings), default=pause)
-            for reading in readings:
+        while not self._ended.wait(self._pause):
+            for reading in list(self.open.values()):
                 with suppress(Exception):  # at worst it comes again, and is known then
                     reading.extend()
 

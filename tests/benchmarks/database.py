@@ -131,7 +131,8 @@ def differences(source: str, warehouse: str, table: str = "raw_rds.wide") -> lis
     """What did not come through as it was: types, values, number of rows."""
     types = "select column_name, data_type, numeric_precision, numeric_scale from information_schema.columns"
     # jsonb and floats by their text: equal there means the same digits.
-    hashes = ", ".join(f"sum(hashtextextended({name}::text, 0)::numeric)" for name in NAMES)
+    columns = [*NAMES, f"row({', '.join(NAMES)})"]
+    hashes = ", ".join(f"sum(hashtextextended({column}::text, 0)::numeric)" for column in columns)
     found: list[Any] = []
     for dsn, place in ((source, "public.wide"), (warehouse, table)):
         with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
@@ -140,10 +141,9 @@ def differences(source: str, warehouse: str, table: str = "raw_rds.wide") -> lis
             cursor.execute(f"select count(*), {hashes} from {place}")
             found.append((there, cursor.fetchone()))
     (types_before, values_before), (types_after, values_after) = found
-    wrong = [f"type of {name}" for name in NAMES if any(row[0] == name for row in types_before ^ types_after)]
-    pairs = zip(
-        ["number of rows", *(f"values of {name}" for name in NAMES)], values_before, values_after, strict=True
-    )
+    wrong = [f"type of {name}" for name in sorted({row[0] for row in types_before ^ types_after})]
+    told = ["number of rows", *(f"values of {name}" for name in NAMES), "rows as wholes"]
+    pairs = zip(told, values_before, values_after, strict=True)
     return wrong + [name for name, before, after in pairs if before != after]
 
 

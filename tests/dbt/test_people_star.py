@@ -267,21 +267,27 @@ def test_a_full_refresh_makes_the_identical_marts(built: Star, second: Dump) -> 
 
 def test_what_waits_in_quarantine_is_counted_and_warned_of(built: Star, second: Dump) -> None:
     """Of a file that was loaded twice each message counts once, of a run that never committed nothing."""
-    aside = "raw_sqs.quarantine (_run_seq, _account, resource, reason, source_key, detected_at)"
-    row = "'login-queue', 'login_queue', 'the body is not JSON', 'bad' || g % 3, '2026-03-05T06:00:0' || g"
+    columns = "_row_no, _run_seq, _account, resource, reason, source_key, detected_at, raw_bytes"
+    aside = f"raw_sqs.quarantine ({columns})"
+    row = "'login-queue', 'login_queue', 'no JSON', 'bad' || g % 3, '2026-03-05T06:00:0' || g, 'e30='"
     landed = "raw_sqs.quarantine_resolved (resource, source_key, resolved_at)"
     back = f"insert into {landed} select 'login_queue', 'bad' || g, now()"
     [(run,)] = built.landing.query("select max(run_seq) from ops.commits")
     built.landing.execute(
-        f"insert into {aside} select {run}, {row} from generate_series(0, 5) as g",
-        f"insert into {aside} select {run + 1}, {row} from generate_series(6, 9) as g",
+        f"insert into {aside} select g % 3, {run}, {row} from generate_series(0, 5) as g",
+        f"insert into {aside} select g, {run + 1}, {row} from generate_series(6, 9) as g",
         f"{back} from generate_series(1, 1) as g",
+        f"insert into {aside} select g, {run}, 'login-queue', 'login_queue', 'long ago', null, null, null"
+        " from generate_series(7, 8) as g",
     )
     statuses = built.dbt("build", "--select", "stg_sqs__quarantine+")
     assert statuses["assert_nothing_waits_in_quarantine"] == "warn"
-    told = "reason, records, waiting_records, last_detected_at from reports.rpt_quarantine"
+    told = "reason, records, waiting_records, last_detected_at from reports.rpt_quarantine order by 1 desc"
     found = datetime(2026, 3, 5, 6, 0, 2, tzinfo=UTC)
-    assert built.landing.query(f"select {told}") == [("the body is not JSON", 3, 2, found)]
+    assert built.landing.query(f"select {told}") == [
+        ("no JSON", 3, 2, found),
+        ("long ago", 2, 0, None),
+    ]
     built.landing.execute(f"{back} from generate_series(0, 2, 2) as g")
     statuses = built.dbt("build", "--select", "stg_sqs__quarantine+")
     assert statuses["assert_nothing_waits_in_quarantine"] == "pass"

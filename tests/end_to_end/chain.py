@@ -144,7 +144,7 @@ class Chain:
 
     def start_dbt(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """A dbt command as a process, of the nodes that `selector` means if it names none itself."""
-        chosen = () if "--exclude" in arguments else ("--selector", self.selector)
+        chosen = () if {"--select", "--exclude"} & set(arguments) else ("--selector", self.selector)
         return self._popen("dbt", "--no-use-colors", *arguments, *chosen, **variables)
 
     def _failures(self) -> dict[str, str]:

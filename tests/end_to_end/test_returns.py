@@ -42,7 +42,7 @@ def test_daily_runs_and_a_rebuild_from_raw_make_the_same_star(shop: Chain) -> No
 @pytest.mark.full
 @pytest.mark.parametrize("seed", [7, 11, 42])
 def test_forty_mornings(server: EmbeddedWarehouse, tmp_path: Path, seed: int) -> None:
-    with chain(server, tmp_path, people=True, seed=seed, days=30) as found:
+    with chain(server, tmp_path, database="journey_base", people=True, seed=seed, days=30) as found:
         orders = confirmed(found, mornings=40)
         rebuilt_alike(found)
     print(f"seed {seed}: 40 mornings, {orders:,} orders, every channel's spend, orders and revenue confirmed")

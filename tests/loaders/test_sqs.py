@@ -470,6 +470,19 @@ def test_quarantine_comes_back_once_after_a_fix(bench: Bench) -> None:
     assert bench.retry() is None
 
 
+def test_what_was_erased_from_quarantine_can_not_come_back_and_stops_nothing(bench: Bench) -> None:
+    names = bench.put('{"foo": 1}', '{"bar": 1}')
+    bench.run()
+    blank = "update raw_sqs.quarantine set raw_bytes = null, source_key = null where source_key = %s"
+    connection = bench.target.connect()
+    with connection, connection.cursor() as cursor:
+        cursor.execute(blank, [names[0]])
+    connection.close()
+    assert bench.retry(required=("bar",)) is not None
+    assert [name for (name,) in bench.rows()] == [names[1]]
+    assert bench.retry(required=()) is None
+
+
 def test_a_retry_that_is_killed_brings_nothing_twice(bench: Bench) -> None:
     bench.put(*['{"user_id": "1"}'] * 3)
     bench.run()

@@ -35,6 +35,7 @@ renamed as (
         coalesce(
             nullif(link_url, ''),
             {{ json_text(json_text('object_story_spec', 'link_data'), 'link') }},
+            {{ json_text(json_text('object_story_spec', 'template_data'), 'link') }},
             {{ json_text(
                 json_text(json_text(json_text('object_story_spec', 'video_data'), 'call_to_action'), 'value'), 'link'
             ) }}

@@ -1,7 +1,7 @@
 {%- set quarantine = source('raw_sqs', 'quarantine') -%}
 {%- set resolved = source('raw_sqs', 'quarantine_resolved') -%}
 {%- set commits = source('ops', 'commits') -%}
-{#- There is no quarantine before something was put there. #}
+{#- There is no quarantine before something was put there. What went by its age has lost its key: each row is one. #}
 with source as (
     {%- if landed_columns(quarantine, ['reason']) %}
     select
@@ -9,17 +9,24 @@ with source as (
         quarantine._account as queue_name,
         quarantine.source_key as message_id,
         min(quarantine.reason) as reason,
+        count(quarantine.raw_bytes) = 0 as is_erased,
         min(quarantine._run_seq) as run_seq,
         min({{ to_instant('quarantine.detected_at') }}) as detected_at
     from {{ quarantine }} as quarantine
     where quarantine._run_seq in (select commits.run_seq from {{ commits }} as commits)
-    group by quarantine.resource, quarantine._account, quarantine.source_key
+    group by
+        quarantine.resource,
+        quarantine._account,
+        quarantine.source_key,
+        case when quarantine.source_key is null then quarantine._row_no end,
+        case when quarantine.source_key is null then quarantine._run_seq end
     {%- else %}
     select
         cast(null as {{ type_text() }}) as resource,
         cast(null as {{ type_text() }}) as queue_name,
         cast(null as {{ type_text() }}) as message_id,
         cast(null as {{ type_text() }}) as reason,
+        cast(null as boolean) as is_erased,
         cast(null as bigint) as run_seq,
         cast(null as timestamptz) as detected_at
     where false
@@ -48,6 +55,7 @@ select
     source.queue_name,
     source.message_id,
     source.reason,
+    source.is_erased,
     source.run_seq,
     source.detected_at,
     resolved.resolved_at
