@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from loaders._core.embedded import EmbeddedWarehouse
+from tests import resident
 from tests.conftest import drop, recreate, variables
 from tests.dbt.landing import Landing
 
 ROOT = Path(__file__).parents[2]
-DBT = Path(sys.executable).with_name("dbt")
 
 
 @dataclass
@@ -35,15 +33,8 @@ class Star:
         place = {"DBT_TARGET_PATH": self.environment["DBT_TARGET_PATH"]}
         if "--vars" in arguments:  # other variables: the project is parsed again, and then once more
             place["DBT_TARGET_PATH"] += "-with-vars"
-        done = subprocess.run(
-            [DBT, *arguments, *chosen],
-            env=self.environment | place,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-        )
-        assert done.returncode == code, done.stdout[-6000:] + done.stderr
+        ended, output = resident.dbt([*arguments, *chosen], self.environment | place)
+        assert ended == code, output[-6000:]
         told = "sources.json" if "freshness" in arguments else "run_results.json"
         results = json.loads((Path(place["DBT_TARGET_PATH"]) / told).read_text())
         return {_name(each["unique_id"]): each["status"] for each in results["results"]}

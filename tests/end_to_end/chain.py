@@ -1,7 +1,7 @@
 """The whole chain in one hand: simulated platforms, the loaders, dbt, and a database of their own.
 
 The loaders run inside the test's process, because starting one costs more than a day's data; what is about
-processes (kills, pauses, exit codes, networks) starts `dlt pipeline run` instead. dbt is always the command.
+processes (kills, pauses, exit codes, networks) starts `dlt pipeline run` instead, and `dbt`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from simulators.business import Account, Platform
 from simulators.people import People
 from simulators.queue import LoginQueue
 from simulators.server import Simulator
+from tests import resident
 from tests.conftest import drop, recreate, variables
 
 ROOT = Path(__file__).parents[2]
@@ -132,9 +133,9 @@ class Chain:
     def dbt(self, *arguments: str, **variables: str) -> Built:
         """A dbt command to its end."""
         (Path(self.variables["DBT_TARGET_PATH"]) / "run_results.json").unlink(missing_ok=True)
-        process = self.start_dbt(*arguments, **variables)
-        output, _ = process.communicate(timeout=1800)
-        return Built(process.returncode, self._failures(), output)
+        environment = {**os.environ, **self._environment(), **variables}
+        code, output = resident.dbt(self._dbt(arguments), environment)
+        return Built(code, self._failures(), output)
 
     def build_models(self, *arguments: str) -> Built:
         """`dbt build` without the tests: the star as it is, right or wrong."""
@@ -143,9 +144,13 @@ class Chain:
         )
 
     def start_dbt(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        """A dbt command as a process, of the nodes that `selector` means if it names none itself."""
+        """A dbt command as a process."""
+        return self._popen("dbt", *self._dbt(arguments), **variables)
+
+    def _dbt(self, arguments: Iterable[str]) -> list[str]:
+        """Of the nodes that `selector` means if the command names none itself."""
         chosen = () if {"--select", "--exclude"} & set(arguments) else ("--selector", self.selector)
-        return self._popen("dbt", "--no-use-colors", *arguments, *chosen, **variables)
+        return ["--no-use-colors", *arguments, *chosen]
 
     def _failures(self) -> dict[str, str]:
         file = Path(self.variables["DBT_TARGET_PATH"]) / "run_results.json"
