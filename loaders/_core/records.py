@@ -52,8 +52,8 @@ class RecordReader:
     """
 
     def __init__(self, records: Path, opens: Sequence[str] = ()) -> None:
-        self._records = records
-        self._opens = frozenset(opens)
+        self.records = records
+        self.opens = frozenset(opens)
         # What a field was seen to hold: strings only (True) or anything (False).
         self._plain: dict[Path, bool] = {}
         # An opened field that once held no object; it then is a column, too, which the fast way has not.
@@ -97,22 +97,22 @@ class RecordReader:
 
     def _find(self, document: str) -> list[dict[str, str]]:
         found = _value(document)
-        for key in self._records:
+        for key in self.records:
             found = _members(found).get(key, "null")
             if found == "null":
                 return []
-        if not self._records and found[0] == "{":
+        if not self.records and found[0] == "{":
             return [_members(found)]
         return [_members(record) for record in _elements(found)]
 
     def _fields(self, row: dict[str, str]) -> list[tuple[Path, str]]:
         fields: list[tuple[Path, str]] = []
         for key, raw in row.items():
-            if key in self._opens and raw[0] == "{":
+            if key in self.opens and raw[0] == "{":
                 fields += [((key, name), part) for name, part in _members(raw).items()]
             else:
                 fields.append(((key,), raw))
-                self._shut |= key in self._opens and raw != "null"
+                self._shut |= key in self.opens and raw != "null"
         return fields
 
     # -- the records as learnt, in C --------------------------------------------------------------
@@ -121,19 +121,19 @@ class RecordReader:
         self._decoder = None
         if self._shut or not self._plain or any(map(_UNNAMEABLE.search, chain.from_iterable(self._plain))):
             return
-        inside: dict[str, list[Path]] = {key: [] for key in sorted(self._opens)}
+        inside: dict[str, list[Path]] = {key: [] for key in sorted(self.opens)}
         for path in self._plain:
             if len(path) == 2:
                 inside[path[0]].append(path)
-        names = [path[0] for path in self._plain if len(path) == 1 and path[0] not in self._opens]
+        names = [path[0] for path in self._plain if len(path) == 1 and path[0] not in self.opens]
         self._layout = [(name, None) for name in names] + list(inside.items())
         parts: list[tuple[str, Any]] = [(name, self._kind((name,))) for name in names]
         parts += [
             (key, _struct([(p[1], self._kind(p)) for p in paths]) | None) for key, paths in inside.items()
         ]
         record = _struct(parts)
-        whole: Any = list[record] if self._records else list[record] | record  # type: ignore[valid-type]
-        for key in reversed(self._records):
+        whole: Any = list[record] if self.records else list[record] | record  # type: ignore[valid-type]
+        for key in reversed(self.records):
             whole = _struct([(key, whole | None)], strict=False)
         self._decoder = msgspec.json.Decoder(whole)
 
@@ -142,7 +142,7 @@ class RecordReader:
 
     def _fast(self, body: bytes, decoder: msgspec.json.Decoder[Any]) -> Page:
         found = decoder.decode(body)
-        for _ in self._records:
+        for _ in self.records:
             found = None if found is None else found.f0
         rows = found if isinstance(found, list) else [] if found is None else [found]
         columns: dict[Path, pa.Array] = {}

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from loaders._core import decoding
 from loaders._core.crash import kill_point
 from loaders._core.databases.copying import TableCopy
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings, Window
@@ -520,7 +521,8 @@ class _Reader:
         looked_at = 0
         versions = {day: old.version for (name, day), old in before.items() if name == resource.name}
         known = replace(account, versions={day: text for day, text in versions.items() if text})
-        for number, document in enumerate(resource.read(self._api, known, asked)):
+        documents = iter(resource.read(self._api, known, asked))
+        for number, (document, page) in enumerate(decoding.pages(documents, spool.reader)):
             rows = -spool.rows
             if document is Mark.WHOLE:
                 intake.keep()
@@ -534,7 +536,7 @@ class _Reader:
             elif isinstance(document, OfDay):
                 spool.day = document.day
             else:
-                spool.add(document)
+                spool.add(document, page)
             rows += spool.rows
             self._run._progress.reading(self._run.loader.name, account.id, resource.name, rows)
             if number == 0:

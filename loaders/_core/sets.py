@@ -133,7 +133,8 @@ class ResourceSpool:
             makes no other set.
 
     Attributes:
-        day: of which day the documents added next are, where only the reader can tell.
+        day: of which day the documents added next are, where only the source's reader can tell.
+        reader: takes documents apart.
     """
 
     def __init__(
@@ -167,19 +168,22 @@ class ResourceSpool:
         self._folder = folder
         self._run_seq = run_seq
         self._load_id = load_id
-        self._reader = RecordReader(resource.records, resource.opens)
+        self.reader = RecordReader(resource.records, resource.opens)
         self._pending: list[pa.Table] = []
         self._pending_rows = 0
         self._pending_bytes = 0
         self._point = _Point()
 
-    def add(self, body: bytes) -> int:
+    def add(self, body: bytes, page: Page | None = None) -> int:
         """Take one document; the number of its records.
+
+        Args:
+            page: the document as ``reader`` reads it, if that was done already.
 
         Raises:
             BadBody: it can't be read, or has a row without a day or of a day that was not asked for.
         """
-        page = self._reader.read(body)
+        page = page or self.reader.read(body)
         table = self._table(page) if page.rows else None
         self.rows += page.rows
         self.escaped += page.escaped
