@@ -26,6 +26,7 @@ from loaders._core.errors import BadBody
 from loaders._core.text import MARK, escape
 
 Path = tuple[str, ...]
+_ESCAPE = rb"\u"
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[eE]000)")
 _MARK_BYTES = MARK.encode()
 _MARK_LEAD = _MARK_BYTES[:1]
@@ -255,6 +256,6 @@ def _skip(text: str, at: int) -> int:
 
 
 def _needs_escaping(body: bytes) -> bool:
-    # One byte is found a hundred times faster than three, and few bodies have it.
+    # Few bodies have these bytes, and they are found ten to a hundred times as fast as a pattern.
     marked = _MARK_LEAD in body and _MARK_BYTES in body
-    return marked or _SUSPICIOUS.search(body) is not None
+    return marked or (_ESCAPE in body and _SUSPICIOUS.search(body) is not None)
