@@ -70,6 +70,8 @@ def server(state_folder: Path) -> Iterator[EmbeddedWarehouse]:
         patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
         warehouse.ensure_started("embedded", ROOT / "profiles")
         server = EmbeddedWarehouse()
+        # No test pulls the plug, and dropping a database waits for the disk: half a second a test.
+        _administer(server, "alter system set fsync = off", "select pg_reload_conf()")
         yield server
         server.stop()
 
@@ -117,7 +119,7 @@ def variables(server: EmbeddedWarehouse, database: str, state: Path) -> dict[str
 def recreate(server: EmbeddedWarehouse, database: str, template: str = "template1") -> None:
     """Make a database that is empty or a copy of another one, in place of what has its name."""
     drop(server, database)
-    _administer(server, f'create database "{database}" template "{template}"')
+    _administer(server, f'create database "{database}" template "{template}" strategy file_copy')
 
 
 def drop(server: EmbeddedWarehouse, database: str) -> None:
@@ -125,11 +127,12 @@ def drop(server: EmbeddedWarehouse, database: str) -> None:
     _administer(server, f'drop database if exists "{database}" with (force)')
 
 
-def _administer(server: EmbeddedWarehouse, statement: str) -> None:
+def _administer(server: EmbeddedWarehouse, *statements: str) -> None:
     connection = server.connect("postgres")
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
-            cursor.execute(statement)
+            for statement in statements:
+                cursor.execute(statement)
     finally:
         connection.close()
