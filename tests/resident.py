@@ -11,6 +11,7 @@ import functools
 import gc
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any, NoReturn
 
 ROOT = Path(__file__).parents[1]
+SECONDS = 1800
 
 
 def dbt(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
@@ -30,10 +32,17 @@ def dbt(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, str]
         request = {"arguments": arguments, "environment": dict(environment), "output": output.name}
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
-        answer = server.stdout.readline()
+        answer = ""
+        try:
+            if select.select([server.stdout], [], [], SECONDS)[0]:
+                answer = server.stdout.readline()
+        finally:
+            if not answer:  # the next command must not get the answer to this one
+                server.kill()
+                _started.cache_clear()
         output.seek(0)
         told = output.read().decode(errors="replace")
-    assert answer, f"the process that runs dbt for tests has ended: {told}"
+    assert answer, f"the process that runs dbt for tests has ended, or dbt has not in {SECONDS} s: {told}"
     return int(answer), told
 
 
@@ -51,7 +60,8 @@ def _started() -> subprocess.Popen[str]:
 
 
 def _serve() -> None:
-    answers = os.fdopen(os.dup(1), "w", buffering=1)  # dbt writes to what is standard output
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what dbt has to say while it parses is no answer
     manifests: dict[tuple[str | None, ...], Any] = {}
     for line in sys.stdin:
         request = json.loads(line)

@@ -17,11 +17,13 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
 
+from loaders._core import redact
 from loaders._core.errors import BadBody
 from loaders._core.records import Page, RecordReader
 
@@ -48,7 +50,7 @@ def pages(documents: Iterator[Any], reader: RecordReader) -> Iterator[tuple[Any,
     taken = 0
     for item in documents:
         yield item, reader.read(item) if isinstance(item, bytes) else None
-        taken += len(item) if isinstance(item, bytes) else 0
+        taken += _size(item)
         if taken >= WORTH_IT:
             with _Process(reader) as process:
                 yield from _ahead(documents, process)
@@ -57,22 +59,26 @@ def pages(documents: Iterator[Any], reader: RecordReader) -> Iterator[tuple[Any,
 def _ahead(documents: Iterator[Any], process: _Process) -> Iterator[tuple[Any, Page | None]]:
     waiting: deque[tuple[Any, Future[Page] | None]] = deque()
     size = 0
-    ended: Exception | None = None
-    while waiting or ended is None:
-        while ended is None and len(waiting) < AHEAD and size < AHEAD_BYTES:
+    ended: list[Exception] = []
+    while waiting or not ended:
+        while not ended and len(waiting) < AHEAD and size < AHEAD_BYTES:
             try:
                 item = next(documents)
             except Exception as error:
-                ended = error
+                ended.append(error)
             else:
                 waiting.append((item, process.read(item) if isinstance(item, bytes) else None))
-                size += len(item) if isinstance(item, bytes) else 0
+                size += _size(item)
         if waiting:
             item, coming = waiting.popleft()
-            size -= len(item) if isinstance(item, bytes) else 0
+            size -= _size(item)
             yield item, coming.result() if coming else None
-    if not isinstance(ended, StopIteration):
-        raise ended
+    if not isinstance(ended[0], StopIteration):
+        raise ended.pop()  # kept by nothing here: it holds this frame
+
+
+def _size(item: Any) -> int:
+    return len(item) if isinstance(item, bytes) else 0
 
 
 class _Process:
@@ -83,7 +89,7 @@ class _Process:
         with theirs:
             told = json.dumps({"records": reader.records, "opens": sorted(reader.opens)})
             self._process = subprocess.Popen(  # noqa: S603  (this module)
-                [sys.executable, "-m", __name__, str(theirs.fileno()), told],
+                [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), told],
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
@@ -97,7 +103,7 @@ class _Process:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
+        self._hang_up()
         for each in (self._sending, self._receiving):
             each.shutdown(cancel_futures=True)
         self._socket.close()
@@ -105,8 +111,19 @@ class _Process:
 
     def read(self, body: bytes) -> Future[Page]:
         """As the reader's ``read``, later."""
-        self._sending.submit(_send, self._socket, False, body)
+        self._sending.submit(self._ask, body)
         return self._receiving.submit(self._answer)
+
+    def _ask(self, body: bytes) -> None:
+        try:
+            _send(self._socket, False, body)
+        except BaseException:
+            self._hang_up()  # or both would wait for the other
+            raise
+
+    def _hang_up(self) -> None:
+        with suppress(OSError):  # it has hung up first: some systems call that an error
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def _answer(self) -> Page:
         answer = _receive(self._socket)
@@ -172,8 +189,9 @@ def _exactly(source: socket.socket, size: int) -> bytearray | None:
 
 def _serve(descriptor: int, kind: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that reads: its end is ours
+    redact.install()
     reader = RecordReader(tuple(kind["records"]), kind["opens"])
-    with socket.socket(fileno=descriptor) as asking:
+    with socket.socket(fileno=descriptor) as asking, suppress(BrokenPipeError, ConnectionResetError):
         while (asked := _receive(asking)) is not None:
             try:
                 page = reader.read(bytes(asked[1]))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from dlt.common.configuration.specs import CredentialsConfiguration
 from dlt.destinations import postgres as dlt_postgres
 from dlt.destinations._adbc_jobs import has_adbc_driver
 from dlt.destinations.impl.postgres.factory import get_adbc_driver_location
@@ -97,15 +98,21 @@ class postgres(dlt_postgres):
 
     def configuration(self, initial_config: Any, accept_partial: bool = False) -> Any:
         """Looked up once for each question: dlt asks twenty times a package, a third of what that costs."""
-        given = sorted((name, str(value)) for name, value in (initial_config or {}).items())
+        given = sorted((name, _plain(value)) for name, value in (initial_config or {}).items())
         question = (accept_partial, *given)
         if question not in self._answers:
-            self._answers[question] = super().configuration(initial_config, accept_partial)
+            self._answers[question] = super().configuration(initial_config, accept_partial).copy()
         return self._answers[question].copy()
 
     @cached_property
     def _answers(self) -> dict[Any, Any]:
         return {}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, CredentialsConfiguration):
+        value = value.to_native_representation()
+    return str(value)
 
 
 postgres.register()

@@ -521,8 +521,10 @@ class _Reader:
         looked_at = 0
         versions = {day: old.version for (name, day), old in before.items() if name == resource.name}
         known = replace(account, versions={day: text for day, text in versions.items() if text})
-        documents = iter(resource.read(self._api, known, asked))
-        for number, (document, page) in enumerate(decoding.pages(documents, spool.reader)):
+        # No name is given to what is read: when this ends, however, so does its reader, before its client.
+        for number, (document, page) in enumerate(
+            decoding.pages(iter(resource.read(self._api, known, asked)), spool.reader)
+        ):
             rows = -spool.rows
             if document is Mark.WHOLE:
                 intake.keep()

@@ -70,8 +70,10 @@ def _memory(parent: int) -> float:
         process = psutil.Process(parent)
         for each in (process, *process.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
-                told = each.memory_full_info()
-                total += getattr(told, "pss", told.uss)
+                try:
+                    total += each.memory_full_info().pss
+                except (AttributeError, psutil.AccessDenied):  # not Linux
+                    total += each.memory_info().rss
     return total / 1e6
 
 
