@@ -10,6 +10,7 @@ of campaigns are snapshots of the last 31 days: their figures count up to the mo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
@@ -18,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from dlt.common.configuration import configspec
 from dlt.common.typing import TSecretStrValue
+from msgspec.json import encode
 
 from loaders._core import errors
 from loaders._core.declare import STATED, Account, Clock, Loader, Resource, Settings, Window
@@ -52,6 +54,10 @@ RULES = (
     Rule(errors.VendorError, {3}),
 )
 ALONG = (*RULES, Rule(errors.Lost, {400}, advice="the cursor has expired"))
+# Of a campaign that has no result yet, as it was observed in two forms, or that is gone; 409 is the page's.
+RESULTLESS = "(?i)no result as of yet|hasn't been completed|invalid campaign id"
+OF_TARGET = (Rule(errors.Lost, {409}), Rule(errors.Lost, text=RESULTLESS), *RULES)
+RESULTS = ["id", *(f"result__{each}" for each in ("sent", "viewed", "clicked"))]
 NOT_READY = 2.0  # seconds
 
 
@@ -171,6 +177,22 @@ def listing(path: str) -> Any:
     return read
 
 
+def results(project: Project, account: Account, window: Window | None) -> Documents:
+    """What each campaign of the list has brought, under its id, but those that have no result yet."""
+    ask = partial(
+        project.http.ask, "POST", "targets/result.json", classify=partial(classify, rules=OF_TARGET)
+    )
+    for listed in listing("targets/list")(project, account, window):
+        for target in decode(listed, dict[str, Any]).get("targets") or []:
+            if "id" not in target:
+                raise errors.VendorError("a campaign has no id", where="targets/list.json")
+            with suppress(errors.Lost):
+                told = ask(json={"id": target["id"]}).members
+                if "result" not in told:
+                    raise errors.VendorError("the answer has no result", where="targets/result.json")
+                yield b'{"id":%s,"result":%s}' % (encode(target["id"]), bytes(told["result"]))
+
+
 def resources(settings: ClevertapSettings) -> tuple[Resource, ...]:
     """The raw tables, with the names of the events that each is read for."""
     flags = dict.fromkeys(("app", "events", "profile"), "true")  # the older documentation asks for profiles
@@ -191,6 +213,7 @@ def resources(settings: ClevertapSettings) -> tuple[Resource, ...]:
             columns=("id", "name", "scheduled_on", "status"),
             per_account=False,
         ),
+        Resource("target_results", results, (), ("result",), columns=tuple(RESULTS), per_account=False),
         replace(
             events,
             columns=tuple(EVENTS),

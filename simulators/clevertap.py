@@ -36,6 +36,12 @@ REMEMBERED = 2000
 """So many cursors; who reads list by list needs the last few."""
 REFUSED = {"Notification Sent", "Notification Viewed", "Notification Clicked", "System Event"}
 """Names of events that are only exported to S3 or GCS."""
+CAMPAIGNS = {
+    "message/report": "message_report",
+    "targets/list": "targets",
+    "targets/result": "target_results",
+}
+"""Resources as faults know them, by path."""
 LIVES = {
     "events": (timedelta(hours=4), timedelta(hours=1)),
     "profiles": (timedelta(days=4), timedelta(days=4)),
@@ -66,6 +72,7 @@ class Refusal(Exception):
 
 
 INCORRECT = (400, "Incorrect Usage", 3)
+FIGURES = ("sent", "viewed", "clicked")
 
 
 @dataclass
@@ -115,9 +122,7 @@ class CleverTap:
         """Event name and resource of a request as faults know them."""
         resource = path.removeprefix("1/").removesuffix(".json")
         if resource not in LIVES:
-            return None, {"message/report": "message_report", "targets/list": "targets"}.get(
-                resource, resource
-            )
+            return None, CAMPAIGNS.get(resource, resource)
         if method == "POST":
             asked = _json(body)
             return (str(asked["event_name"]) if "event_name" in asked else None), resource
@@ -137,9 +142,11 @@ class CleverTap:
                 if method == "POST"
                 else self._page(raw_query)
             )
+        if method == "POST" and resource == "target_results":
+            return self._result(_json(body))
         if method == "POST" and resource in ("message_report", "targets"):
             key, row = {"message_report": ("messages", _message), "targets": ("targets", _target)}[resource]
-            return {"status": "success", key: [row(each) for each in self._campaigns(_json(body))]}
+            return {"status": "success", key: [row(each) for each in self._listed(_json(body))]}
         raise Refusal(404, "Not Found")
 
     def _authorise(self, headers: Mapping[str, str]) -> None:
@@ -297,17 +304,32 @@ class CleverTap:
         return msgspec.json.encode(record)
 
     # ---- campaigns
-    def _campaigns(self, asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """One a week, to all who were known; its figures grow for a week."""
+    def _listed(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Those of the days that are asked for."""
         since, until = _day(asked.get("from")), _day(asked.get("to"))
         if not since or not until or not 0 <= (until - since).days < LONGEST_REPORT:
             raise Refusal(*INCORRECT)
+        return [each for each in self._campaigns() if since <= each["start"].date() <= until]
+
+    def _result(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Of one campaign. What is told of one that has none varies, as it was observed to."""
+        found = next((each for each in self._campaigns() if _target(each)["id"] == asked.get("id")), None)
+        if found is None:
+            raise Refusal(400, "Invalid campaign id")
+        if found["status"] == "completed":
+            return {"status": "success", "result": {name: found[name] for name in FIGURES}}
+        if found["week"] % 2:
+            raise Refusal(500, "This target has no result as of yet")
+        return {"status": "success", "error": "This target hasn't been completed", "code": 200}
+
+    def _campaigns(self) -> Iterator[dict[str, Any]]:
+        """One a week, to all who were known; its figures grow for a week."""
         zone, now = ZoneInfo(self._sim.clevertap_timezone), self._sim.now
         persons = self._sim.people.persons(now)
         for week in range((now.astimezone(zone).date() - self._sim.business.first_day).days // 7 + 1):
             day = self._sim.business.first_day + timedelta(days=7 * week)
             start = datetime(day.year, day.month, day.day, 18, 30, tzinfo=zone)
-            if not since <= day <= until or start > now:
+            if start > now:
                 continue
             known = sum(person.first_seen_at < start for person in persons)
             hours = min(168, int((now - start).total_seconds()) // 3600)

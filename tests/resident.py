@@ -38,7 +38,7 @@ def dbt(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, str]
                 answer = server.stdout.readline()
         finally:
             if not answer:  # the next command must not get the answer to this one
-                server.kill()
+                _end(server)
                 _started.cache_clear()
         output.seek(0)
         told = output.read().decode(errors="replace")
@@ -55,8 +55,13 @@ def _started() -> subprocess.Popen[str]:
         text=True,
         cwd=ROOT,
     )
-    atexit.register(server.kill)
+    atexit.register(_end, server)
     return server
+
+
+def _end(server: subprocess.Popen[str]) -> None:
+    server.kill()
+    server.communicate()
 
 
 def _serve() -> None:

@@ -62,7 +62,8 @@ def read(
 ) -> list[dict[str, Any]]:
     (resource,) = [each for each in LOADER.resources_of(project.settings) if each.name == name]
     documents = resource.read(project, Account(account), window if resource.day else None)
-    return [row for document in whole(documents) for row in json.loads(document).get(resource.records[0], [])]
+    found = [json.loads(document) for document in whole(documents)]
+    return [row for each in found for row in each.get(resource.records[0], [])] if resource.records else found
 
 
 class Exports:
@@ -96,7 +97,7 @@ NOT_ALLOWED = "Export not allowed for this event"
 
 def test_an_export_is_ordered_for_each_single_day_and_says_which_day_its_records_are_of() -> None:
     with vendor(Exports([{"ts": 1}])) as server, opened(server.url) as (project, _):
-        events = LOADER.resources_of(project.settings)[2]
+        (events,) = [each for each in LOADER.resources_of(project.settings) if each.name == "events"]
         window = Window(date(2026, 2, 28), date(2026, 3, 1))
         documents = list(events.read(project, Account(NAME), window))
     orders = [ask for ask in server.asked if ask.method == "POST"]
@@ -176,6 +177,49 @@ def test_campaigns_are_asked_for_over_31_days_of_the_projects_time_zone() -> Non
         ("/1/message/report.json", {"from": 20260302, "to": 20260401}),
         ("/1/targets/list.json", {"from": 20260302, "to": 20260401}),
     ]
+
+
+def test_results_are_asked_for_campaign_by_campaign_and_those_without_are_left_out() -> None:
+    """Without one: as the API's page has it (409), as was observed (500, and 200 with an error), or gone."""
+    answers: dict[int, Any] = {
+        1: {"status": "success", "result": {"sent": 7, "clicked": 9007199254740993}},
+        2: fail(409, "not ready"),
+        3: fail(500, "This target has no result as of yet"),
+        4: {"status": "success", "error": "This target hasn't been completed", "code": 200},
+        5: fail(400, "Invalid campaign id"),
+        6: {"status": "success", "result": {"sent": 0, "clicked": 0}},
+    }
+
+    def answer(ask: Any) -> Any:
+        if ask.path.endswith("list.json"):
+            return {"status": "success", "targets": [{"id": number} for number in answers]}
+        return answers[ask.json["id"]]
+
+    with vendor(answer) as server, LOADER.connect(settings(server.url), Clock()) as project:
+        assert read(project, "target_results", None) == [
+            {"id": 1, "result": {"sent": 7, "clicked": 9007199254740993}},
+            {"id": 6, "result": {"sent": 0, "clicked": 0}},
+        ]
+    assert len(server.asked) == 7  # nothing is asked twice
+
+
+@pytest.mark.parametrize(
+    ("listed", "result", "message"),
+    [
+        ({"key": 1}, {}, "a campaign has no id"),
+        ({"id": 1}, {"status": "success", "outcome": {}}, "the answer has no result"),
+    ],
+)
+def test_a_result_in_another_form_is_an_error(listed: Any, result: Any, message: str) -> None:
+    def answer(ask: Any) -> Any:
+        return {"status": "success", "targets": [listed]} if ask.path.endswith("list.json") else result
+
+    with (
+        vendor(answer) as server,
+        LOADER.connect(settings(server.url), Clock()) as project,
+        pytest.raises(errors.VendorError, match=message),
+    ):
+        read(project, "target_results", None)
 
 
 def test_profiles_are_selected_by_some_of_the_events_only() -> None:
@@ -718,6 +762,9 @@ def test_campaigns_land_as_snapshots_of_the_project(sim: Simulator, raw: Raw) ->
     assert {row[1] for row in first} == {"SIM-R78-K45Z"}
     assert first[0][4:] == ('["weekly"]', '["Android","iOS"]')
     assert raw.current("targets", "id, scheduled_on, status")
+    ended = {id for id, status in raw.current("targets", "id, status") if status == "completed"}
+    assert ended
+    assert {id for id, _ in raw.current("target_results", "id, result__sent")} == ended
     raw.now = NOW + timedelta(days=1)
     sim.set_now(raw.now)
     raw.run()
