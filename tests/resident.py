@@ -1,6 +1,6 @@
 """dbt for tests, loaded once: a process imports it and parses the project, each command is a fork of that.
 
-Started anew, dbt takes six seconds of CPU before its first statement, and tests give it some fifty commands.
+Started anew, dbt takes six seconds of CPU before its first statement, and tests give it some thirty commands.
 What is about the command itself (kills, the demo, settings) starts `dbt`.
 """
 

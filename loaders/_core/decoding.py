@@ -111,8 +111,7 @@ class _Process:
 
     def read(self, body: bytes) -> Future[Page]:
         """As the reader's ``read``, later."""
-        self._sending.submit(self._ask, body)
-        return self._receiving.submit(self._answer)
+        return self._receiving.submit(self._answer, self._sending.submit(self._ask, body))
 
     def _ask(self, body: bytes) -> None:
         try:
@@ -125,13 +124,13 @@ class _Process:
         with suppress(OSError):  # it has hung up first: some systems call that an error
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _answer(self) -> Page:
+    def _answer(self, asked: Future[None]) -> Page:
         answer = _receive(self._socket)
         if answer is None:
             raise RuntimeError(
                 "the process that takes pages apart has ended"
                 f" (exit code {self._process.wait()}; -9 is often for want of memory)"
-            )
+            ) from asked.exception()
         is_page, data = answer
         if not is_page:
             raise BadBody(data.decode())

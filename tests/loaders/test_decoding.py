@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -149,6 +150,37 @@ def test_when_the_process_dies_the_run_fails_and_lands_nothing(at_once: None, ve
     assert truth(vendor) == []
     assert vendor.run().outcome == "ok"
     assert truth(vendor) == expected(vendor)
+
+
+def test_what_can_not_be_sent_is_an_error_and_nobody_waits_for_ever(
+    at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError("no more")
+
+    monkeypatch.setattr("loaders._core.decoding._send", full)
+    with pytest.raises(RuntimeError, match="has ended") as raised:
+        told(decoding.pages(iter(documents(9)), RecordReader(**KIND)))
+    assert isinstance(raised.value.__cause__, MemoryError)
+
+
+def test_a_reading_that_is_given_up_leaves_no_word_of_the_other_process(
+    at_once: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    large = msgspec.json.encode({"data": [{"n": str(number), "x": "y" * 90} for number in range(20_000)]})
+    read = decoding.pages(iter([large] * 9), RecordReader(**KIND))
+    next(read), next(read)
+    read.close()  # type: ignore[attr-defined]
+    assert capfd.readouterr().err == ""
+
+
+def test_it_is_our_code_whatever_the_folder_holds(
+    at_once: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "loaders").mkdir()
+    (tmp_path / "loaders" / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert told(decoding.pages(iter(documents(9)), RecordReader(**KIND))) == [*range(9)]
 
 
 def test_it_ends_with_the_process_that_reads() -> None:
