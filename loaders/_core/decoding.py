@@ -139,7 +139,7 @@ class _Process:
 
 def _packed(page: Page) -> pa.Buffer:
     """A page as an Arrow stream; its columns are named by their paths."""
-    told = {"rows": str(page.rows), "escaped": str(page.escaped)}
+    told = {"rows": str(page.rows), "escaped": str(page.escaped), "nested": json.dumps(sorted(page.nested))}
     names = [json.dumps(path) for path in page.columns]
     table = pa.table(list(page.columns.values()), names=names).replace_schema_metadata(told)
     sink = pa.BufferOutputStream()
@@ -153,7 +153,8 @@ def _unpacked(data: bytearray) -> Page:
     paths = [tuple(json.loads(name)) for name in table.column_names]
     columns = {path: column.combine_chunks() for path, column in zip(paths, table.columns, strict=True)}
     told = table.schema.metadata
-    return Page(int(told[b"rows"]), columns, int(told[b"escaped"]))
+    nested = frozenset(tuple(path) for path in json.loads(told[b"nested"]))
+    return Page(int(told[b"rows"]), columns, int(told[b"escaped"]), nested)
 
 
 def _send(to: socket.socket, is_page: bool, data: bytes | pa.Buffer) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dlt
 import pyarrow as pa
@@ -32,6 +32,7 @@ from loaders._core.declare import Loader
 from loaders._core.destination import LandingError, connections, require_driver
 from loaders._core.naming import ColumnNames
 from loaders._core.ops import COVERED_COLUMNS, Books
+from loaders._core.redshift import as_lines
 from loaders._core.sets import Receipt, SpooledFile, write
 from loaders._core.warehouse import Target
 
@@ -99,6 +100,8 @@ class Landing:
         self._widths: dict[str, int] = {}
         self._retracted: dict[str, list[int]] = {}
         self.spool = places.state() / "spool" / loader.name
+        # Redshift takes JSON by name (see redshift.py); ADBC, to Postgres, takes Parquet.
+        self._format: Literal["parquet", "jsonl"] = "parquet" if target.kind == "postgres" else "jsonl"
         if target.kind == "postgres":
             require_driver()
         self.clear()
@@ -155,7 +158,7 @@ class Landing:
         self._ahead = Ahead(self._load_ahead)
         self._retracted = {}
         try:
-            pipeline.extract(self._source(read, harvest), loader_file_format="parquet")
+            pipeline.extract(self._source(read, harvest), loader_file_format=self._format)
         except Exception:
             self._ahead.stop()
             # It would never count, but every failing try of a backfill would leave as much behind.
@@ -202,7 +205,7 @@ class Landing:
     def _normalize(self, pipeline: dlt.Pipeline) -> str:
         pipeline.normalize(workers=1)
         load_id = _only(pipeline.list_normalized_load_packages())
-        self._assert_parquet(pipeline, load_id)
+        self._assert_format(pipeline, load_id)
         return load_id
 
     def _load(self, pipeline: dlt.Pipeline, load_id: str, workers: int) -> None:
@@ -217,12 +220,11 @@ class Landing:
         os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
         # dlt would keep the files of every package that has landed: a copy of raw that nobody guards.
         os.environ.setdefault("LOAD__DELETE_COMPLETED_JOBS", "true")
-        is_postgres = self._target.kind == "postgres"
         pipeline = dlt.pipeline(
             pipeline_name=self.loader.name,
             pipelines_dir=str(folder),
             destination=self._target.destination(),
-            staging=None if is_postgres else "filesystem",
+            staging=self._target.staging(),
             dataset_name=self._books.schema,
             progress=_Jobs(self._noted),
         )
@@ -242,6 +244,8 @@ class Landing:
                 harvest.receipts = found.receipts
                 if harvest.receipts:
                     harvest.files["covered"] = [self._write_receipts(found.receipts, load_id)]
+                if self._format == "jsonl":
+                    self._make_tables()  # they say how a file is written
 
         gathered: list[bool] = []
 
@@ -257,7 +261,7 @@ class Landing:
 
     def _dlt_source(self, rows: Callable[[str], Iterator[Any]], tables: list[str]) -> Any:
         resources = [
-            dlt.resource(rows, name=name, write_disposition="append", file_format="parquet")(name)
+            dlt.resource(rows, name=name, write_disposition="append", file_format=self._format)(name)
             for name in tables
         ]
         return DltSource(dlt.Schema(self.loader.name), self.loader.name, resources)
@@ -265,7 +269,9 @@ class Landing:
     def _imports(self, table: str, files: Sequence[SpooledFile]) -> Iterator[Any]:
         for number, file in enumerate(files):
             hints = dlt.mark.make_hints(columns=self._columns(table, file)) if number == 0 else None
-            yield dlt.mark.with_file_import(str(file.path), "parquet", file.rows, hints=hints)
+            if self._format == "jsonl":
+                file = as_lines(file, self._books.documents(table))
+            yield dlt.mark.with_file_import(str(file.path), self._format, file.rows, hints=hints)
 
     def _columns(self, table: str, file: SpooledFile) -> Any:
         names = list(pq.read_schema(file.path).names)
@@ -281,15 +287,15 @@ class Landing:
         write(pa.Table.from_pylist(rows, schema=_COVERED_SCHEMA), path)
         return SpooledFile(path, len(rows), frozenset())
 
-    def _assert_parquet(self, pipeline: dlt.Pipeline, load_id: str) -> None:
+    def _assert_format(self, pipeline: dlt.Pipeline, load_id: str) -> None:
         for job in pipeline.get_load_package_info(load_id).jobs["new_jobs"]:
             parsed = job.job_file_info
-            if parsed.file_format != "parquet" and not parsed.table_name.startswith("_dlt"):
+            if parsed.file_format != self._format and not parsed.table_name.startswith("_dlt"):
                 raise LandingError(f"dlt has made a {parsed.file_format} file of {parsed.table_name}")
 
     def _make_tables(self) -> None:
         for name, columns in self._names.items():
-            self._books.ensure_table(name, columns.order)
+            self._books.ensure_table(name, columns.order, columns.nested)
 
 
 class _Jobs(Collector):

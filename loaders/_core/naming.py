@@ -28,6 +28,9 @@ class ColumnNames:
     Args:
         columns: columns the table has or shall have.
         paths: which path (as ``path_text``) each of them was made for, as far as recorded.
+
+    Attributes:
+        nested: columns that were seen to hold lists or objects since.
     """
 
     def __init__(self, columns: Iterable[str] = (), paths: Mapping[str, str] | None = None) -> None:
@@ -35,6 +38,7 @@ class ColumnNames:
         self.order: list[str] = [
             c for c in dict.fromkeys([*columns, *self.paths.values()]) if c not in SYSTEM_COLUMNS
         ]
+        self.nested: set[str] = set()
         self._taken = set(self.paths.values())
 
     def name(self, path: tuple[str, ...]) -> str:

@@ -266,10 +266,9 @@ class Books:
         )
         return [row[0] for row in columns], dict(paths)
 
-    def ensure_table(self, resource: str, columns: Iterable[str]) -> None:
-        """Make a raw table or the columns it lacks. All vendor columns are text."""
+    def ensure_table(self, resource: str, columns: Iterable[str], nested: Collection[str] = ()) -> None:
+        """Make a raw table or the columns it lacks. All vendor columns are text; on Redshift `nested` are SUPER."""
         is_postgres = self.target.kind == "postgres"
-        text = "text" if is_postgres else "varchar(65535)"
         table = f'{self.schema}."{resource}"'
         self._create(
             f"create table if not exists {table} (_run_seq bigint, _row_no bigint, _account varchar(200),"
@@ -280,10 +279,20 @@ class Books:
         missing = [name for name in columns if name not in present]
         if is_postgres and missing:
             self._execute(
-                f"alter table {table} " + ", ".join(f'add column "{name}" {text}' for name in missing)
+                f"alter table {table} " + ", ".join(f'add column "{name}" text' for name in missing)
             )
         for name in missing if not is_postgres else []:
-            self._execute(f'alter table {table} add column "{name}" {text}')
+            kind = "super" if name in nested else "varchar(65535)"
+            self._execute(f'alter table {table} add column "{name}" {kind}')
+
+    def documents(self, resource: str) -> set[str]:
+        """The columns of a raw table in Redshift that are SUPER."""
+        rows = self._query(
+            "select column_name from svv_columns where table_schema = %s and table_name = %s"
+            " and data_type = 'super'",
+            [self.schema, resource],
+        )
+        return {row[0] for row in rows}
 
     def ensure_index(self, resource: str) -> None:
         """Index a raw table by set; after the first rows are in, which is faster."""

@@ -37,11 +37,16 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 
 @dataclass
 class Page:
-    """The columns of one document: ``columns`` by path in the record, all of ``rows`` texts."""
+    """The columns of one document: ``columns`` by path in the record, all of ``rows`` texts.
+
+    Attributes:
+        nested: of them those in which this page was the first to have a list or an object.
+    """
 
     rows: int
     columns: dict[Path, pa.Array]
     escaped: int = 0
+    nested: frozenset[Path] = frozenset()
 
 
 class RecordReader:
@@ -57,6 +62,7 @@ class RecordReader:
         self.opens = frozenset(opens)
         # What a field was seen to hold: strings only (True) or anything (False).
         self._plain: dict[Path, bool] = {}
+        self._nested: set[Path] = set()
         # An opened field that once held no object; it then is a column, too, which the fast way has not.
         self._shut = False
         self._decoder: msgspec.json.Decoder[Any] | None = None
@@ -83,6 +89,7 @@ class RecordReader:
     def _slow(self, document: str) -> Page:
         rows = self._find(document)
         cells: dict[Path, list[str | None]] = {}
+        nested: set[Path] = set()
         escaped = 0
         for number, row in enumerate(rows):
             for path, raw in self._fields(row):
@@ -93,8 +100,12 @@ class RecordReader:
                     text = safe
                 cells.setdefault(path, [None] * len(rows))[number] = text
                 self._plain[path] = self._plain.get(path, True) and (raw[0] == '"' or raw == "null")
+                if raw[0] in "[{":
+                    nested.add(path)
         self._compile()
-        return Page(len(rows), {path: pa.array(texts, pa.string()) for path, texts in cells.items()}, escaped)
+        columns = {path: pa.array(texts, pa.string()) for path, texts in cells.items()}
+        new, self._nested = nested - self._nested, self._nested | nested
+        return Page(len(rows), columns, escaped, frozenset(new))
 
     def _find(self, document: str) -> list[dict[str, str]]:
         found = _value(document)

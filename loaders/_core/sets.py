@@ -230,6 +230,7 @@ class ResourceSpool:
             except TooManyColumns:
                 if column.null_count < page.rows:
                     raise
+        self._names.nested |= {self._names.name(path) for path in page.nested}
         if self.resource.day == STATED:  # No path in a record has this name: it is a system column.
             columns[STATED[0]] = pa.repeat(pa.scalar(self.day, pa.date32()), page.rows)
         if not columns:  # Records without fields are rows all the same.

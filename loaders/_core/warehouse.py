@@ -84,7 +84,11 @@ class Target:
     def destination(self) -> Any:
         """The same place as a dlt destination."""
         # dlt is slow to import and the dbt plugin needs none of it.
-        from dlt import destinations  # noqa: PLC0415
+        if self.kind == "redshift":
+            from loaders._core import redshift  # noqa: PLC0415
+
+            return redshift.destination(self)
+        from loaders._core.destination import postgres  # noqa: PLC0415
 
         credentials = {
             "host": self.host,
@@ -95,13 +99,15 @@ class Target:
         }
         if self.options:
             credentials["query"] = {key: str(value) for key, value in self.options.items()}
-        if self.kind == "redshift":
-            return destinations.redshift(
-                credentials=credentials, staging_iam_role=self.settings.get("staging_iam_role")
-            )
-        from loaders._core.destination import postgres  # noqa: PLC0415
-
         return postgres(credentials=credentials)
+
+    def staging(self) -> Any:
+        """Where rows wait on their way there, as a dlt destination; None if they need not wait."""
+        if self.kind != "redshift":
+            return None
+        from loaders._core import redshift  # noqa: PLC0415
+
+        return redshift.staging(self)
 
 
 def ensure_started(name: str | None = None, profiles_dir: Path | None = None) -> Target:

@@ -1,0 +1,5 @@
+"""Stands in for Amazon Redshift in tests: the wire protocol, the SQL and the refusals, over the embedded Postgres."""
+
+from simulators.redshift.proxy import Redshift
+
+__all__ = ["Redshift"]
