@@ -58,7 +58,7 @@ exception when others then
 end $$;
 create function pg_catalog.can_json_parse(text) returns boolean language sql immutable strict
 return pg_input_is_valid($1, 'jsonb');
-create function pg_catalog.json_serialize(super) returns varchar language sql immutable strict
+create function pg_catalog.redshift_json_serialize(super) returns varchar language sql immutable strict
 return ($1::jsonb)::text::varchar;
 create function pg_catalog.json_size(super) returns integer language sql immutable strict
 return octet_length(($1::jsonb)::text);
@@ -290,6 +290,23 @@ begin
 end $$;
 create event trigger redshift_note on ddl_command_end execute function pg_catalog.redshift_note();
 
+-- information_schema tells SUPER by its name.
+do $$
+declare
+    listed text;
+begin
+    select string_agg(
+        case when attname = 'data_type'
+            then 'case when udt_name = ''super'' then ''super'' else data_type end'
+                '::information_schema.character_data as data_type'
+            else quote_ident(attname) end, ', ' order by attnum)
+    into listed
+    from pg_attribute where attrelid = 'information_schema.columns'::regclass and attnum > 0;
+    alter view information_schema.columns rename to redshift_columns;
+    execute format('create view information_schema.columns as select %s from information_schema.redshift_columns', listed);
+    grant select on information_schema.columns to public;
+end $$;
+
 -- Views of the catalogue, with the columns that clients ask for
 -- (https://docs.aws.amazon.com/redshift/latest/dg/svv_views.html).
 create view pg_catalog.redshift_user_tables as
@@ -345,7 +362,7 @@ create view pg_catalog.svv_columns as
 select
     table_catalog::text, table_schema::text, table_name::text, column_name::text, ordinal_position::integer,
     column_default::text, is_nullable::text,
-    case when udt_name = 'super' then 'super' else data_type::text end as data_type,
+    data_type::text,
     character_maximum_length::integer, numeric_precision::integer, numeric_scale::integer, null::text as remarks
 from information_schema.columns;
 create view pg_catalog.svv_redshift_columns as

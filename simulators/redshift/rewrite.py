@@ -25,7 +25,7 @@ SETTINGS = set(
     " use_fips_ssl wlm_query_slot_count".split()
 )
 # Same name in Postgres, another meaning: `catalogue.sql` has them under this prefix.
-OTHERWISE = set("regexp_replace regexp_substr regexp_count regexp_instr trunc decode avg_ concat".split()) - {"concat"}
+OTHERWISE = set("regexp_replace regexp_substr regexp_count regexp_instr trunc version json_serialize".split())
 PREFIX = "redshift_"
 
 
@@ -138,8 +138,6 @@ def _calls(sql: Sql) -> None:
                 sql.put(at, end + 1, f"percentile_cont(0.5) within group (order by {arguments[0]})")
             case "listagg":
                 _listagg(sql, at, end, arguments)
-            case "version":
-                sql[at].text = PREFIX + name
             case "object" | "array" | "pivot":
                 raise NotShown(f"{name.upper()}(...)")
             case _ if name in OTHERWISE:

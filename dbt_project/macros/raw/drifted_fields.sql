@@ -16,6 +16,7 @@
     {%- for table in raw_tables(source_name) -%}
         {%- set raw = source('raw_' ~ source_name, table.name) -%}
         {%- set present = landed_columns(raw) -%}
+        {%- set documents = landed_documents(raw) -%}
         {%- set declared = [] -%}
         {%- for column in table.columns.values() -%}
             {%- if column.name in present -%}
@@ -58,9 +59,10 @@
             {%- set fields = [] -%}
             {%- for column in declared -%}
                 {%- set name = adapter.quote(column.name) -%}
+                {%- set text = document_text(name) if column.name in documents else name -%}
                 {%- do counts.append(
                     "count(" ~ name ~ ") as delivered_" ~ loop.index ~ ", sum(case when "
-                    ~ field_shape(name, column.meta.shape) ~ " then 0 else 1 end) as misshapen_" ~ loop.index
+                    ~ field_shape(text, column.meta.shape) ~ " then 0 else 1 end) as misshapen_" ~ loop.index
                 ) -%}
                 {%- do fields.append(
                     "select '" ~ table.name ~ "' as resource, '" ~ column.name ~ "' as field,"

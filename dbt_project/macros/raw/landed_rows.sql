@@ -9,6 +9,7 @@
     {%- set sets = ref('stg_' ~ source_name ~ '__sets') -%}
     {%- set twin_sets = ref('stg_' ~ source_name ~ '__twin_sets') -%}
     {%- set present = landed_columns(raw, assumed=fields) -%}
+    {%- set documents = landed_documents(raw) -%}
     {%- set of_set = [
         'partition_key', 'account_id', 'date_day', 'version_no', 'run_seq', 'read_at', 'replaced_at', 'is_current'
     ] -%}
@@ -23,7 +24,7 @@
     select
         sets.{{ of_set | join(',\n        sets.') }},
         landed._row_no as row_no,
-        {{- landed_fields(fields, present, 'landed.') }}
+        {{- landed_fields(fields, present, 'landed.', documents) }}
     {{ sets_with_raw(sets, raw, by_day) }}
     where
         sets.resource = '{{ table_name }}'
@@ -34,7 +35,7 @@
         twins._row_no as row_no,
         {{- landed_fields(fields, fields, 'twins.') }}
     from (
-        {{ one_of_twins(of_set, landed_fields(fields, present, 'landed.'), sets_with_raw(twin_sets, raw, by_day)) }}
+        {{ one_of_twins(of_set, landed_fields(fields, present, 'landed.', documents), sets_with_raw(twin_sets, raw, by_day)) }}
     ) as twins
     where twins.resource = '{{ table_name }}'
     {%- endif %}

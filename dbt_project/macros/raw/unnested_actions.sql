@@ -68,8 +68,13 @@
             {{ "'count'" if list == 'actions' else "'worth'" }} as measure,
             {{ try_cast('cast(figure as ' ~ type_text() ~ ')', type_money()) }} as figure
         from
-            {{ relation }} as ad_days,
-            ad_days.{{ list }} as element,
+            (
+                select
+                    *,
+                    case when can_json_parse({{ list }}) then json_parse({{ list }}) end as landed_list
+                from {{ relation }}
+            ) as ad_days,
+            ad_days.landed_list as element,
             unpivot element as figure at window_name
         where window_name in ('{{ attribution_windows() | join("', '") }}')
         {{ 'union all' if not loop.last }}
