@@ -11,7 +11,7 @@ import re
 import select
 import socket
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -47,8 +47,6 @@ class Redshift:
         self.port = port
         self._bucket = bulk.Storage(s3)
         self._listener: socket.socket | None = None
-        self._prepared: set[str] = set()
-        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         """Listen and serve in threads."""
@@ -67,27 +65,26 @@ class Redshift:
                 self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
 
-    def forget(self, database: str) -> None:
-        """A database of this name was made anew."""
-        with self._lock:
-            self._prepared.discard(database)
+    def settings_env(self, database: str) -> dict[str, str]:
+        """What makes adstar's target `redshift` a database of it."""
+        return {
+            "ADSTAR_TARGET": "redshift",
+            "ADSTAR_REDSHIFT_HOST": HOST,
+            "ADSTAR_REDSHIFT_PORT": str(self.port),
+            "ADSTAR_REDSHIFT_USER": USER,
+            "ADSTAR_REDSHIFT_PASSWORD": self.server.password,
+            "ADSTAR_REDSHIFT_DATABASE": database,
+            "ADSTAR_REDSHIFT_SSLMODE": "disable",
+        }
 
     def prepare(self, database: str) -> None:
-        """Make sure that a database has Redshift's catalogue."""
-        with self._lock:
-            if database in self._prepared:
-                return
-            connection = self.server.connect(database)
-            try:
-                with connection, connection.cursor() as cursor:
-                    # Two processes may have the same thought.
-                    cursor.execute("select pg_advisory_xact_lock(5439)")
-                    cursor.execute("select to_regtype('pg_catalog.super')")
-                    if cursor.fetchone() == (None,):
-                        cursor.execute(CATALOGUE.read_text())
-            finally:
-                connection.close()
-            self._prepared.add(database)
+        """Make sure that a database has Redshift's catalogue; asked for each session, as databases are made anew."""
+        with closing(self.server.connect(database)) as connection, connection, connection.cursor() as cursor:
+            # Two sessions may have the same thought.
+            cursor.execute("select pg_advisory_xact_lock(5439)")
+            cursor.execute("select to_regtype('pg_catalog.super') is null")
+            if cursor.fetchone()[0]:
+                cursor.execute(CATALOGUE.read_text())
 
     def _accept(self) -> None:
         listener = self._listener

@@ -1,0 +1,219 @@
+"""The same simulated days on Postgres and on Redshift: every mart compared, row by row and cent by cent.
+
+Both are databases of the embedded server that are made anew; Redshift is its stand-in (simulators/redshift) unless
+--redshift names a target of profiles.yml, whose database must hold nothing that adstar makes. Run by scripts/parity.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import _demo
+from rich.console import Console
+
+from loaders._core import places, warehouse
+from loaders._core.embedded import HOST, USER, EmbeddedWarehouse
+from loaders._core.warehouse import Target
+from simulators.redshift import Redshift, bucket
+
+BIN = Path(sys.executable).parent
+# Which run read a row is no fact of the business: runs of sources side by side take their numbers as they come.
+IGNORED = ("run_seq",)
+console = Console(highlight=False)
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first row of a mart that is not the same on both."""
+
+    mart: str
+    first: Row | None
+    second: Row | None
+    columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Names the row and, where both have one, the columns that differ."""
+        if self.first is None or self.second is None:
+            where, row = ("second", self.second) if self.first is None else ("first", self.first)
+            return f"{self.mart}: only in the {where}: {dict(zip(self.columns, row or (), strict=False))}"
+        told = zip(self.columns, self.first, self.second, strict=True)
+        unlike = {name: f"{one!r} <> {other!r}" for name, one, other in told if one != other}
+        return f"{self.mart}: {dict(zip(self.columns[:3], self.first[:3], strict=False))}: {unlike}"
+
+
+def main() -> int:
+    """Build both and compare; 1 if a mart differs."""
+    parser = argparse.ArgumentParser(prog="scripts/parity", description=__doc__)
+    parser.add_argument("--days", type=int, default=10, help="days of data on the first morning (10)")
+    parser.add_argument("--mornings", type=int, default=2, help="daily runs, the later ones incremental (2)")
+    parser.add_argument("--scale", type=float, default=0.5, help="1 is some hundred ad rows a day (0.5)")
+    parser.add_argument("--seed", type=int, default=7, help="another seed, another business (7)")
+    parser.add_argument("--redshift", metavar="TARGET", help="of profiles.yml, in place of the stand-in")
+    asked = parser.parse_args()
+    server = EmbeddedWarehouse()
+    server.start()
+    folder = places.state() / "parity"
+    shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as stack:
+        engines = {
+            "postgres": on_postgres(server, "parity_postgres"),
+            "redshift": profile(asked.redshift)
+            if asked.redshift
+            else stack.enter_context(on_stand_in(server, "parity_redshift")),
+        }
+        morning = _demo.simulated(asked.days)
+        options = _demo.Options(asked.days, asked.scale, asked.seed, None, None)
+        for _ in range(asked.mornings):
+            for name, settings in engines.items():
+                state = {"ADSTAR_STATE": str(folder / name), "DBT_TARGET_PATH": str(folder / name / "target")}
+                with _demo.simulators(options, morning, server) as (_, sources):
+                    environment = os.environ | sources | settings | state | {"ADSTAR_NOW": morning.now}
+                    run(f"{name}, {morning.clock:%F}: landed", environment, "dlt", "pipeline", "run")
+                left_out = ["--exclude", "tag:wall_clock", "test_type:unit"]
+                run(f"{name}, {morning.clock:%F}: built", environment, "dbt", "--quiet", "build", *left_out)
+            morning = morning.next()
+        first, second = (target(settings) for settings in engines.values())
+        differences, rows = compared(first, second)
+    for difference in differences:
+        console.print(str(difference), markup=False)
+    for mart, count in rows.items():
+        console.print(f"{mart}: {count:,} rows, {'DIFFERENT' if mart in {d.mart for d in differences} else 'equal'}")
+    console.print(f"{len(rows)} marts, {sum(rows.values()):,} rows, {len(differences)} marts differ")
+    return 1 if differences else 0
+
+
+def compared(first: Target, second: Target, schema: str = "marts") -> tuple[list[Difference], dict[str, int]]:
+    """Compare all tables of a schema in two warehouses: the first difference of each, and each one's rows."""
+    differences: list[Difference] = []
+    rows: dict[str, int] = {}
+    tables = {name: columns for name, columns in layout(first, schema).items()}
+    others = layout(second, schema)
+    for mart in sorted({*tables, *others}):
+        columns = tables.get(mart, ()), others.get(mart, ())
+        if columns[0] != columns[1]:
+            differences.append(Difference(mart, columns[0] or None, columns[1] or None, ("columns",) * len(columns[0])))
+            rows[mart] = 0
+            continue
+        kept = tuple(name for name in columns[0] if name not in IGNORED)
+        left, right = (sorted(content(each, f"{schema}.{mart}", kept), key=_order) for each in (first, second))
+        rows[mart] = len(left)
+        for one, other in zip_longest(left, right):
+            if one != other:
+                if one is not None and other is not None and _order(one)[:2] != _order(other)[:2]:
+                    one, other = (one, None) if _order(one) < _order(other) else (None, other)
+                differences.append(Difference(mart, one, other, kept))
+                break
+    return differences, rows
+
+
+def layout(target: Target, schema: str) -> dict[str, tuple[str, ...]]:
+    """The tables of a schema with the names of their columns."""
+    found: dict[str, list[str]] = {}
+    with closing(target.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "select c.table_name, c.column_name from information_schema.columns c join information_schema.tables t"
+            " on t.table_schema = c.table_schema and t.table_name = c.table_name where c.table_schema = %s"
+            " and t.table_type = 'BASE TABLE' order by c.table_name, c.ordinal_position",
+            [schema],
+        )
+        for table, column in cursor.fetchall():
+            found.setdefault(table, []).append(column)
+    return {table: tuple(columns) for table, columns in found.items()}
+
+
+def content(target: Target, table: str, columns: tuple[str, ...]) -> Iterator[Row]:
+    """The rows of a table; numbers without the zeros at their ends, which are the engines' own."""
+    names = ", ".join(f'"{name}"' for name in columns)
+    with closing(target.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(f"select {names} from {table}")  # noqa: S608  (names of ours)
+        for row in cursor.fetchall():
+            yield tuple(value.normalize() if isinstance(value, Decimal) else value for value in row)
+
+
+def _order(row: Row) -> tuple[tuple[bool, str], ...]:
+    return tuple((value is None, str(value)) for value in row)
+
+
+def on_postgres(server: EmbeddedWarehouse, database: str) -> dict[str, str]:
+    """Settings of an empty database of the embedded server."""
+    recreate(server, database)
+    return {
+        "ADSTAR_TARGET": "postgres",
+        "ADSTAR_POSTGRES_HOST": HOST,
+        "ADSTAR_POSTGRES_PORT": str(server.port),
+        "ADSTAR_POSTGRES_USER": USER,
+        "ADSTAR_POSTGRES_PASSWORD": server.password,
+        "ADSTAR_POSTGRES_DATABASE": database,
+        "ADSTAR_POSTGRES_SSLMODE": "disable",
+    }
+
+
+@contextmanager
+def on_stand_in(server: EmbeddedWarehouse, database: str) -> Iterator[dict[str, str]]:
+    """Settings of an empty database of the stand-in, while it runs."""
+    recreate(server, database)
+    with bucket() as storage, Redshift(server, s3=storage.endpoint) as redshift:
+        yield redshift.settings_env(database) | storage.settings_env()
+
+
+def profile(name: str) -> dict[str, str]:
+    """Settings of a target of profiles.yml.
+
+    Raises:
+        SystemExit: its database holds what adstar makes.
+    """
+    found = target({"ADSTAR_TARGET": name})
+    with closing(found.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("select nspname from pg_namespace where nspname like 'raw\\\\_%' or nspname in ('ops', 'marts')")
+        if held := [schema for (schema,) in cursor.fetchall()]:
+            sys.exit(
+                f"scripts/parity: database {found.database} of target {name} holds {', '.join(held)}; simulated"
+                " figures must not mix with yours: set ADSTAR_REDSHIFT_DATABASE to an empty one"
+            )
+    return {"ADSTAR_TARGET": name}
+
+
+def target(settings: dict[str, str]) -> Target:
+    """The target that these settings mean."""
+    before = dict(os.environ)
+    os.environ.update(settings)
+    try:
+        return warehouse.resolve()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def recreate(server: EmbeddedWarehouse, database: str) -> None:
+    """An empty database in place of what has its name."""
+    with closing(server.connect("postgres")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"drop database if exists {database} with (force)")
+            cursor.execute(f"create database {database}")
+
+
+def run(what: str, environment: dict[str, str], program: str, *arguments: str) -> None:
+    """Run a command of the environment; a failure ends the comparison with what it said."""
+    with _demo.step(what):
+        ended = subprocess.run(
+            [BIN / program, *arguments], env=environment, capture_output=True, text=True, check=False
+        )
+    if ended.returncode:
+        sys.exit(f"{program} {' '.join(arguments)} ended with exit code {ended.returncode}:\n{ended.stdout}{ended.stderr}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
