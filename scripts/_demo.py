@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -56,6 +58,12 @@ class Options:
     seed: int
     replay: str | None
     ads_csv: str | None
+    target: str = "embedded"
+
+    @property
+    def database(self) -> str:
+        """Of the embedded server; Redshift's stand-in has one of its own."""
+        return "adstar" if self.target == "embedded" else f"adstar_{self.target}"
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,36 @@ def main() -> int:
         warehouse.start()
     morning = resume(options, warehouse)
     began = time.monotonic()
+    with ExitStack() as stack:
+        os.environ.update(stack.enter_context(engine(options, warehouse)))
+        passed, state = show_it_all(options, morning, warehouse)
+    _demo_summary.show(console, partial(query, warehouse, options.database), morning.now, passed, state)
+    console.print(f"{time.monotonic() - began:.0f} s. Run scripts/demo again: a day later, incremental.")
+    return 0
+
+
+@contextmanager
+def engine(options: Options, warehouse: EmbeddedWarehouse) -> Iterator[dict[str, str]]:
+    """Start what stands in for another engine; yields the settings that make it the warehouse."""
+    if options.target == "embedded":
+        yield {}
+        return
+    from simulators.redshift import Redshift, bucket  # noqa: PLC0415  (slow to import)
+
+    create(warehouse, options.database)
+    # What lands has a key of its own here, as in every warehouse that is not the embedded one.
+    key = places.state() / "demo" / "privacy.key"
+    if not key.exists():
+        key.parent.mkdir(parents=True, exist_ok=True)
+        key.touch(mode=0o600)
+        key.write_text(b64encode(secrets.token_bytes(32)).decode())
+    with bucket() as storage, Redshift(warehouse, s3=storage.endpoint) as redshift:
+        settings = redshift.settings_env(options.database) | storage.settings_env()
+        yield settings | {"PRIVACY__KEY": key.read_text()}
+
+
+def show_it_all(options: Options, morning: Morning, warehouse: EmbeddedWarehouse) -> tuple[int, Any]:
+    """Land, build and document; how many tests passed, and what the simulators know."""
     console.print(
         f"The platforms' data begin on {morning.first_day}, their clock says {morning.clock:%F %R} UTC."
     )
@@ -94,9 +132,7 @@ def main() -> int:
     passed = build()
     with step("the documentation site"):
         run("dbt", "--quiet", "docs", "generate")
-    _demo_summary.show(console, partial(query, warehouse), morning.now, passed, simulator.state)
-    console.print(f"{time.monotonic() - began:.0f} s. Run scripts/demo again: a day later, incremental.")
-    return 0
+    return passed, simulator.state
 
 
 def ask() -> Options:
@@ -107,13 +143,19 @@ def ask() -> Options:
     parser.add_argument("--seed", type=int, default=7, help="another seed, another business (7)")
     parser.add_argument("--replay", type=Path, metavar="DIR", help="recorded exchanges instead of simulated")
     parser.add_argument("--ads-csv", type=Path, metavar="FILE", help="ad rows to serve as one account's day")
+    parser.add_argument(
+        "--target",
+        choices=["embedded", "redshift"],
+        default="embedded",
+        help="redshift: its stand-in over the embedded Postgres, through S3 (embedded)",
+    )
     asked = parser.parse_args()
     for path in filter(None, (asked.replay, asked.ads_csv)):
         if not path.exists():
             parser.error(f"there is no {path}")
     replay = str(asked.replay.resolve()) if asked.replay else None
     ads_csv = str(asked.ads_csv.resolve()) if asked.ads_csv else None
-    return Options(asked.days, asked.scale, asked.seed, replay, ads_csv)
+    return Options(asked.days, asked.scale, asked.seed, replay, ads_csv, asked.target)
 
 
 def resume(options: Options, warehouse: EmbeddedWarehouse) -> Morning:
@@ -121,7 +163,7 @@ def resume(options: Options, warehouse: EmbeddedWarehouse) -> Morning:
     notes = places.state() / "demo" / "state.json"
     earlier = json.loads(notes.read_text()) if notes.exists() else {}
     last = Morning(**earlier["morning"]) if earlier else None
-    if foreign_runs(warehouse, last):
+    if foreign_runs(warehouse, options.database, last):
         sys.exit(
             f"scripts/demo: the warehouse in {warehouse.folder} holds data that no demo has landed, and"
             " simulated figures must not mix with them; set ADSTAR_STATE and ADSTAR_PORT to another folder"
@@ -133,7 +175,7 @@ def resume(options: Options, warehouse: EmbeddedWarehouse) -> Morning:
     else:
         if last:
             console.print("Other options than last time: beginning anew in an empty warehouse.")
-            forget(warehouse)
+            forget(warehouse, options.database)
         morning = recorded(Path(options.replay)) if options.replay else simulated(options.days)
     notes.parent.mkdir(parents=True, exist_ok=True)
     notes.write_text(json.dumps({"options": asdict(options), "morning": asdict(morning)}, indent=2))
@@ -155,13 +197,13 @@ def recorded(folder: Path) -> Morning:
     return Morning(days[0].isoformat(), clock.isoformat())
 
 
-def forget(warehouse: EmbeddedWarehouse) -> None:
+def forget(warehouse: EmbeddedWarehouse, database: str) -> None:
     """Empty the demo's warehouse."""
     connection = warehouse.connect("postgres")
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute("drop database adstar with (force)")
-        cursor.execute("create database adstar")
+        cursor.execute(f"drop database if exists {database} with (force)")
+        cursor.execute(f"create database {database}")
         cursor.execute(f"drop database if exists {SHOP} with (force)")
     connection.close()
     shutil.rmtree(places.state() / "dlt", ignore_errors=True)
@@ -201,15 +243,20 @@ def simulators(
 
 def shop(people: People, morning: Morning, warehouse: EmbeddedWarehouse) -> str:
     """Make the shop's own database what it is that morning; its address."""
-    with closing(warehouse.connect("postgres")) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("select from pg_database where datname = %s", [SHOP])
-            if not cursor.rowcount:
-                cursor.execute(f"create database {SHOP}")
+    create(warehouse, SHOP)
     with closing(warehouse.connect(SHOP)) as connection:
         app_database.sync(connection, people, morning.clock)
         return f"postgresql://{connection.info.user}:{warehouse.password}@127.0.0.1:{warehouse.port}/{SHOP}"
+
+
+def create(warehouse: EmbeddedWarehouse, database: str) -> None:
+    """Make a database if it is not there."""
+    with closing(warehouse.connect("postgres")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("select from pg_database where datname = %s", [database])
+            if not cursor.rowcount:
+                cursor.execute(f"create database {database}")
 
 
 def only_recorded(settings: dict[str, str], folder: Path) -> dict[str, str]:
@@ -283,18 +330,19 @@ def follow(event: dict[str, Any], bar: Progress, task: TaskID) -> dict[str, Any]
     return node
 
 
-def foreign_runs(warehouse: EmbeddedWarehouse, last: Morning | None) -> bool:
+def foreign_runs(warehouse: EmbeddedWarehouse, database: str, last: Morning | None) -> bool:
     """Whether the warehouse has seen runs that were no demo's: they are later than the simulated clock."""
     since = last.now if last else "-infinity"
+    later = f"select 1 from ops.runs where started_at > '{since}' limit 1"  # noqa: S608
     try:
-        return bool(query(warehouse, f"select 1 from ops.runs where started_at > '{since}' limit 1"))  # noqa: S608
-    except psycopg2.errors.UndefinedTable:
+        return bool(query(warehouse, database, later))
+    except (psycopg2.errors.UndefinedTable, psycopg2.OperationalError):  # nothing there yet
         return False
 
 
-def query(warehouse: EmbeddedWarehouse, sql: str) -> list[tuple[Any, ...]]:
+def query(warehouse: EmbeddedWarehouse, database: str, sql: str) -> list[tuple[Any, ...]]:
     """Ask the warehouse."""
-    connection = warehouse.connect()
+    connection = warehouse.connect(database)
     try:
         with connection.cursor() as cursor:
             cursor.execute(sql)

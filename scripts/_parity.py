@@ -1,7 +1,8 @@
 """The same simulated days on Postgres and on Redshift: every mart compared, row by row and cent by cent.
 
-Both are databases of the embedded server that are made anew; Redshift is its stand-in (simulators/redshift) unless
---redshift names a target of profiles.yml, whose database must hold nothing that adstar makes. Run by scripts/parity.
+Both are databases of the embedded server that are made anew; Redshift is its stand-in (simulators/redshift)
+unless --redshift names a target of profiles.yml, whose database must hold nothing that adstar makes. Run by
+scripts/parity.
 """
 
 from __future__ import annotations
@@ -15,13 +16,10 @@ import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
-from decimal import Decimal
-from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import _demo
+from _compare import compared
 from rich.console import Console
 
 from loaders._core import places, warehouse
@@ -30,30 +28,8 @@ from loaders._core.warehouse import Target
 from simulators.redshift import Redshift, bucket
 
 BIN = Path(sys.executable).parent
-# Which run read a row is no fact of the business: runs of sources side by side take their numbers as they come.
-IGNORED = ("run_seq",)
 ADS = ("FACEBOOK_ADS", "GOOGLE_ADS", "HTTP_JSON")
 console = Console(highlight=False)
-Row = tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The first row of a mart that is not the same on both."""
-
-    mart: str
-    first: Row | None
-    second: Row | None
-    columns: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """Names the row and, where both have one, the columns that differ."""
-        if self.first is None or self.second is None:
-            where, row = ("second", self.second) if self.first is None else ("first", self.first)
-            return f"{self.mart}: only in the {where}: {dict(zip(self.columns, row or (), strict=False))}"
-        told = zip(self.columns, self.first, self.second, strict=True)
-        unlike = {name: f"{one!r} <> {other!r}" for name, one, other in told if one != other}
-        return f"{self.mart}: {dict(zip(self.columns[:3], self.first[:3], strict=False))}: {unlike}"
 
 
 def main() -> int:
@@ -84,12 +60,15 @@ def main() -> int:
         for _ in range(asked.mornings):
             for name, settings in engines.items():
                 state = {"ADSTAR_STATE": str(folder / name), "DBT_TARGET_PATH": str(folder / name / "target")}
-                with _demo.simulators(options, morning, server) as (_, sources):
-                    if asked.ads:
-                        sources = {key: told for key, told in sources.items() if key.split("__")[1] in ADS}
+                with _demo.simulators(options, morning, server) as (_, found):
+                    sources = {
+                        s: told for s, told in found.items() if not asked.ads or s.split("__")[1] in ADS
+                    }
                     environment = os.environ | key | sources | settings | state | {"ADSTAR_NOW": morning.now}
                     run(f"{name}, {morning.clock:%F}: landed", environment, "dlt", "pipeline", "run")
-                chosen = ["--selector", "ads"] if asked.ads else ["--exclude", "tag:wall_clock", "test_type:unit"]
+                chosen = (
+                    ["--selector", "ads"] if asked.ads else ["--exclude", "tag:wall_clock", "test_type:unit"]
+                )
                 run(f"{name}, {morning.clock:%F}: built", environment, "dbt", "--quiet", "build", *chosen)
             morning = morning.next()
         first, second = (target(settings) for settings in engines.values())
@@ -97,61 +76,11 @@ def main() -> int:
     for difference in differences:
         console.print(str(difference), markup=False)
     for mart, count in rows.items():
-        console.print(f"{mart}: {count:,} rows, {'DIFFERENT' if mart in {d.mart for d in differences} else 'equal'}")
+        console.print(
+            f"{mart}: {count:,} rows, {'DIFFERENT' if mart in {d.mart for d in differences} else 'equal'}"
+        )
     console.print(f"{len(rows)} marts, {sum(rows.values()):,} rows, {len(differences)} marts differ")
     return 1 if differences else 0
-
-
-def compared(first: Target, second: Target, schema: str = "marts") -> tuple[list[Difference], dict[str, int]]:
-    """Compare all tables of a schema in two warehouses: the first difference of each, and each one's rows."""
-    differences: list[Difference] = []
-    rows: dict[str, int] = {}
-    tables = {name: columns for name, columns in layout(first, schema).items()}
-    others = layout(second, schema)
-    for mart in sorted({*tables, *others}):
-        columns = tables.get(mart, ()), others.get(mart, ())
-        if columns[0] != columns[1]:
-            differences.append(Difference(mart, columns[0] or None, columns[1] or None, ("columns",) * len(columns[0])))
-            rows[mart] = 0
-            continue
-        kept = tuple(name for name in columns[0] if name not in IGNORED)
-        left, right = (sorted(content(each, f"{schema}.{mart}", kept), key=_order) for each in (first, second))
-        rows[mart] = len(left)
-        for one, other in zip_longest(left, right):
-            if one != other:
-                if one is not None and other is not None and _order(one)[:2] != _order(other)[:2]:
-                    one, other = (one, None) if _order(one) < _order(other) else (None, other)
-                differences.append(Difference(mart, one, other, kept))
-                break
-    return differences, rows
-
-
-def layout(target: Target, schema: str) -> dict[str, tuple[str, ...]]:
-    """The tables of a schema with the names of their columns."""
-    found: dict[str, list[str]] = {}
-    with closing(target.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "select c.table_name, c.column_name from information_schema.columns c join information_schema.tables t"
-            " on t.table_schema = c.table_schema and t.table_name = c.table_name where c.table_schema = %s"
-            " and t.table_type = 'BASE TABLE' order by c.table_name, c.ordinal_position",
-            [schema],
-        )
-        for table, column in cursor.fetchall():
-            found.setdefault(table, []).append(column)
-    return {table: tuple(columns) for table, columns in found.items()}
-
-
-def content(target: Target, table: str, columns: tuple[str, ...]) -> Iterator[Row]:
-    """The rows of a table; numbers without the zeros at their ends, which are the engines' own."""
-    names = ", ".join(f'"{name}"' for name in columns)
-    with closing(target.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute(f"select {names} from {table}")  # noqa: S608  (names of ours)
-        for row in cursor.fetchall():
-            yield tuple(value.normalize() if isinstance(value, Decimal) else value for value in row)
-
-
-def _order(row: Row) -> tuple[tuple[bool, str], ...]:
-    return tuple((value is None, str(value)) for value in row)
 
 
 def on_postgres(server: EmbeddedWarehouse, database: str) -> dict[str, str]:
@@ -184,11 +113,13 @@ def profile(name: str) -> dict[str, str]:
     """
     found = target({"ADSTAR_TARGET": name})
     with closing(found.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute("select nspname from pg_namespace where nspname like 'raw\\\\_%' or nspname in ('ops', 'marts')")
+        cursor.execute(
+            "select nspname from pg_namespace where nspname like 'raw\\\\_%' or nspname in ('ops', 'marts')"
+        )
         if held := [schema for (schema,) in cursor.fetchall()]:
             sys.exit(
-                f"scripts/parity: database {found.database} of target {name} holds {', '.join(held)}; simulated"
-                " figures must not mix with yours: set ADSTAR_REDSHIFT_DATABASE to an empty one"
+                f"scripts/parity: database {found.database} of target {name} holds {', '.join(held)};"
+                " simulated figures must not mix with yours: set ADSTAR_REDSHIFT_DATABASE to an empty one"
             )
     return {"ADSTAR_TARGET": name}
 
@@ -220,7 +151,8 @@ def run(what: str, environment: dict[str, str], program: str, *arguments: str) -
             [BIN / program, *arguments], env=environment, capture_output=True, text=True, check=False
         )
     if ended.returncode:
-        sys.exit(f"{program} {' '.join(arguments)} ended with exit code {ended.returncode}:\n{ended.stdout}{ended.stderr}")
+        said = ended.stdout + ended.stderr
+        sys.exit(f"{program} {' '.join(arguments)} ended with exit code {ended.returncode}:\n{said}")
 
 
 if __name__ == "__main__":

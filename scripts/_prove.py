@@ -149,12 +149,17 @@ def write(claims: list[Claim]) -> None:
         "| claim | command | figure | seconds | date | commit |",
         "|---|---|---|---:|---|---|",
     ]
+    page = HOME / "docs" / "proof.md"
+    shown = page.read_text().splitlines() if page.exists() else []
     for claim in claims:
         proof = last(claim)
-        columns = [str(proof.seconds), proof.date, proof.commit] if proof else ["", "", ""]
         command = claim.command.replace("|", "\\|")
-        lines.append(f"| {' | '.join([claim.says, f'`{command}`', told(claim), *columns])} |")
-    (HOME / "docs" / "proof.md").write_text("\n".join(lines) + "\n")
+        first = f"| {claim.says} | `{command}` |"
+        # The notes stay on their machine: what was proven on another one is on the page alone.
+        elsewhere = None if proof else next((line for line in shown if line.startswith(first)), None)
+        columns = [str(proof.seconds), proof.date, proof.commit] if proof else ["", "", ""]
+        lines.append(elsewhere or f"{first} {' | '.join([told(claim), *columns])} |")
+    page.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -79,6 +79,26 @@ def test_the_star_and_the_loaders_agree_on_the_days_that_are_read_again() -> Non
     }
 
 
+def test_every_mart_lies_in_redshift_as_its_page_says_with_a_reason() -> None:
+    page = (ROOT / "docs" / "table-design.md").read_text()
+    told = {
+        row[0]: row
+        for row in re.findall(r"^\| (\w+_\w+) \| (\w+) \| ([\w, ]+) \| (.{10,}) \|$", page, re.MULTILINE)
+    }
+    for model in sorted((ROOT / "dbt_project" / "models" / "marts").glob("*.sql")):
+        text = model.read_text()
+        dist = re.search(r"\bdist='(\w+)'", text)
+        sort = re.search(r"\bsort=(?:'(\w+)'|\[([^\]]+)\])", text)
+        assert dist, f"{model.name} declares no distribution"
+        assert sort, f"{model.name} declares no sort key"
+        columns = (sort[1] or sort[2]).replace("'", "")
+        assert model.stem in told, f"docs/table-design.md has no reason for {model.stem}"
+        assert told[model.stem][1:3] == (dist[1], columns), (
+            f"docs/table-design.md is wrong about {model.stem}"
+        )
+    assert told.keys() == {path.stem for path in (ROOT / "dbt_project" / "models" / "marts").glob("*.sql")}
+
+
 def test_every_script_is_told_about() -> None:
     told = "".join(page.read_text() for page in PAGES)
     for script in SCRIPTS:

@@ -28,6 +28,8 @@ from simulators import app_database
 from simulators.business import Account, Platform
 from simulators.people import People
 from simulators.queue import LoginQueue
+from simulators.redshift import Redshift
+from simulators.redshift.storage import Bucket
 from simulators.server import Simulator
 from tests import resident
 from tests.conftest import drop, recreate, variables
@@ -239,11 +241,12 @@ def chain(
     start: date | None = None,
     people: bool = False,
     selector: str = "daily",
+    stand_in: tuple[Redshift, Bucket] | None = None,
     **world: Any,
 ) -> Iterator[Chain]:
     """A chain over an empty database of `server`; `start` is the first day read, `world` is the Simulator's.
 
-    With `people` it has the shop's sources, too.
+    With `people` it has the shop's sources, too; with a `stand_in` its warehouse is Redshift.
     """
     recreate(server, database)
     world = {"now": MORNING, **world}
@@ -263,6 +266,8 @@ def chain(
             settings |= app_database.settings_env(f"postgresql://{place}")
         else:
             settings = {name: text for name, text in settings.items() if "__CLEVERTAP__" not in name}
+        if stand_in:
+            settings |= on_redshift(stand_in, database)
         found = _connected(simulator, server, database, folder, settings, world)
         found.shop, found.selector = shop, selector
         yield found
@@ -287,6 +292,13 @@ def copied(
         drop(server, database)
 
 
+def on_redshift(stand_in: tuple[Redshift, Bucket], database: str) -> dict[str, str]:
+    """Settings that make the warehouse a database of Redshift's stand-in."""
+    proxy, storage = stand_in
+    own = {"ADSTAR_REDSHIFT_STAGING_BUCKET": f"s3://{storage.name}/{database}"}
+    return storage.settings_env() | proxy.settings_env(database) | own
+
+
 def _opened(stack: ExitStack, simulator: Simulator, server: EmbeddedWarehouse, database: str) -> Shop:
     people = simulator.state.people
     assert people is not None
@@ -306,6 +318,6 @@ def _connected(
     settings: dict[str, str],
     world: dict[str, Any],
 ) -> Chain:
-    environment = settings | variables(server, database, folder) | {"RUNTIME__DLTHUB_TELEMETRY": "false"}
+    environment = variables(server, database, folder) | settings | {"RUNTIME__DLTHUB_TELEMETRY": "false"}
     with patch.dict(os.environ, environment):
         return Chain(simulator, warehouse.resolve(), folder, environment, world)

@@ -1,3 +1,5 @@
+{{ config(dist='all', sort='date_day') }}
+
 with digits as (
     {%- for digit in range(10) %}
     select {{ digit }} as digit{{ ' union all' if not loop.last }}

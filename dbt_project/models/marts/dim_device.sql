@@ -1,7 +1,7 @@
 {{
     config(
         indexes=[{'columns': ['device_key'], 'unique': true}],
-        dist='all',
+        dist='device_key',
         sort='device_key',
     )
 }}

@@ -1,7 +1,7 @@
 {{
     config(
         indexes=[{'columns': ['user_key'], 'unique': true}],
-        dist='all',
+        dist='user_key',
         sort='user_key',
     )
 }}

@@ -4,7 +4,7 @@
         incremental_strategy='rebuilt_partitions',
         on_schema_change='fail',
         indexes=[{'columns': ['date_day', 'account_key']}],
-        dist='account_key',
+        dist='campaign_key',
         sort=['date_day', 'account_key'],
         pre_hook='{{ favour_workers() }}',
         post_hook=["{{ remember_partitions() }}", 'analyze {{ this }}'],
