@@ -98,7 +98,7 @@ NOT_CALLED = set(
     " else case union except intersect minus with into group order limit offset distinct within filter set interval"
     " is like ilike between to top table view return key default references foreign primary unique check array"
     " lateral returning only cube rollup sets end if null option role format sortkey distkey include exclude by"
-    " recursive identity rows columns".split()
+    " recursive identity rows columns unload varying".split()
 )
 FRAMED = set("avg count max min sum stddev stddev_pop stddev_samp var_pop var_samp variance first_value"
              " last_value nth_value bool_and bool_or bit_and bit_or".split())  # fmt: skip
@@ -323,11 +323,11 @@ def _uncalled(sql: Sql) -> set[int]:
         if sql[at + 1].text != "(":
             continue
         former = sql[at - 1]
-        if former.word in ("into", "table", "view", "exists", "references", "update", "as", "join", "recursive"):
+        if former.word in ("into", "table", "view", "exists", "references", "update", "as", "join", "recursive", "copy"):
             found.add(at)
-        if former.text == "." and sql[at - 3].word in ("into", "table", "exists", "references", "view"):
+        if former.text == "." and sql[at - 3].word in ("into", "table", "exists", "references", "view", "copy"):
             found.add(at)
-        if former.text == "." and sql[at - 5].word in ("into", "table", "exists", "references", "view"):
+        if former.text == "." and sql[at - 5].word in ("into", "table", "exists", "references", "view", "copy"):
             found.add(at)
         # with name (columns) as (
         if former.word == "with" or (former.text == "," and sql.words(sql.close(at + 1) + 1, "as", "(")):

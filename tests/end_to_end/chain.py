@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -242,11 +243,13 @@ def chain(
     people: bool = False,
     selector: str = "daily",
     stand_in: tuple[Redshift, Bucket] | None = None,
+    shop_of: str | None = None,
     **world: Any,
 ) -> Iterator[Chain]:
     """A chain over an empty database of `server`; `start` is the first day read, `world` is the Simulator's.
 
-    With `people` it has the shop's sources, too; with a `stand_in` its warehouse is Redshift.
+    With `people` it has the shop's sources, too: a database of its own, or that of the chain over `shop_of`.
+    With a `stand_in` its warehouse is Redshift.
     """
     recreate(server, database)
     world = {"now": MORNING, **world}
@@ -255,14 +258,15 @@ def chain(
         settings = simulator.settings_env() | {
             f"SOURCES__{name.upper()}__START_DATE": first.isoformat() for name in PLATFORMS
         }
-        shop = _opened(stack, simulator, server, f"{database}_shop") if people else None
+        shop_database = f"{shop_of or database}_shop"
+        shop = _opened(stack, simulator, server, shop_database, not shop_of) if people else None
         if shop:
             early = first - timedelta(days=7)  # clocks of devices may be slow
             settings |= shop.queue.settings_env() | {
                 "SOURCES__CLEVERTAP__START_DATE": early.isoformat(),
                 "SOURCES__CLEVERTAP__WINDOW_DAYS": "8",
             }
-            place = f"adstar:{server.password}@127.0.0.1:{server.port}/{database}_shop"
+            place = f"adstar:{server.password}@127.0.0.1:{server.port}/{shop_database}"
             settings |= app_database.settings_env(f"postgresql://{place}")
         else:
             settings = {name: text for name, text in settings.items() if "__CLEVERTAP__" not in name}
@@ -299,13 +303,18 @@ def on_redshift(stand_in: tuple[Redshift, Bucket], database: str) -> dict[str, s
     return storage.settings_env() | proxy.settings_env(database) | own
 
 
-def _opened(stack: ExitStack, simulator: Simulator, server: EmbeddedWarehouse, database: str) -> Shop:
+def _opened(
+    stack: ExitStack, simulator: Simulator, server: EmbeddedWarehouse, database: str, is_own: bool
+) -> Shop:
     people = simulator.state.people
     assert people is not None
-    recreate(server, database)
-    stack.callback(drop, server, database)
+    if is_own:
+        recreate(server, database)
+        stack.callback(drop, server, database)
     connection = stack.enter_context(closing(server.connect(database)))
-    shop = Shop(people, connection, stack.enter_context(LoginQueue(people)))
+    shop = Shop(
+        people, connection, stack.enter_context(LoginQueue(people, name=f"logins-{uuid.uuid4().hex}"))
+    )
     shop.open(simulator.now)
     return shop
 
