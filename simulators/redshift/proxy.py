@@ -7,10 +7,10 @@ SQL is refused or rewritten on its way, COPY and UNLOAD are done here.
 from __future__ import annotations
 
 import logging
-import re
 import select
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,17 +19,27 @@ from typing import Self
 import psycopg2
 
 from loaders._core.embedded import HOST, USER, EmbeddedWarehouse
-from simulators.redshift import bulk, wire
-from simulators.redshift.refuse import GUIDE, refusal
-from simulators.redshift.rewrite import NotShown, rewritten
+from simulators.redshift import wire
+from simulators.redshift.backend import Backend, Refused, truncate
+from simulators.redshift.copying import copy
+from simulators.redshift.known import GUIDE, NotShown
+from simulators.redshift.refusals import refusal
+from simulators.redshift.rewrite import rewritten
+from simulators.redshift.storage import Storage
 from simulators.redshift.tokens import Sql
+from simulators.redshift.unloading import unload
 from simulators.redshift.wire import Closed, Wire
 
 _log = logging.getLogger(__name__)
-CATALOGUE = Path(__file__).with_name("catalogue.sql")
+README = "simulators/redshift/README.md"
+CATALOGUE = [
+    Path(__file__).parent / "catalogue" / f"{name}.sql"
+    for name in ("super", "casts", "functions", "tables", "views")
+]
 PASSED_ON = ("user", "database", "application_name", "client_encoding")
-# What Redshift says of itself.
+# What Redshift says of itself, and what its sessions begin with (r_timezone_config.html).
 PARAMETERS = {"server_version": "8.0.2", "standard_conforming_strings": "off"}
+SETTINGS = {"TimeZone": "UTC", "DateStyle": "ISO, MDY"}
 
 
 class Redshift:
@@ -45,7 +55,7 @@ class Redshift:
     def __init__(self, server: EmbeddedWarehouse, *, s3: str = "", port: int = 0) -> None:
         self.server = server
         self.port = port
-        self._bucket = bulk.Storage(s3)
+        self._bucket = Storage(s3)
         self._listener: socket.socket | None = None
 
     def __enter__(self) -> Self:
@@ -84,7 +94,10 @@ class Redshift:
             cursor.execute("select pg_advisory_xact_lock(5439)")
             cursor.execute("select to_regtype('pg_catalog.super') is null")
             if cursor.fetchone()[0]:
-                cursor.execute(CATALOGUE.read_text())
+                # All of it goes into pg_catalog: Redshift's own names are found whatever the search path is.
+                cursor.execute("set local allow_system_table_mods = on")
+                for part in CATALOGUE:
+                    cursor.execute(part.read_text())
 
     def _accept(self) -> None:
         listener = self._listener
@@ -100,13 +113,16 @@ class Redshift:
     def _serve(self, client: socket.socket) -> None:
         backend = socket.create_connection((HOST, self.server.port))
         backend.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            with client, backend:
+        with client, backend:
+            try:
                 self._begin(Wire(client), Wire(backend))
-        except Closed:
-            pass
-        except Exception:
-            _log.exception("a session with the stand-in for Redshift has failed")
+            except Closed:
+                pass
+            except Exception as error:
+                _log.exception("a session with the stand-in for Redshift has failed")
+                said = f"the stand-in for Redshift has failed: {type(error).__name__}: {error}"
+                with suppress(OSError):
+                    Wire(client).send(b"E", wire.told({"S": "FATAL", "C": "XX000", "M": said}))
 
     def _begin(self, client: Wire, backend: Wire) -> None:
         while True:
@@ -120,11 +136,11 @@ class Redshift:
         parts = [part.decode() for part in body.split(b"\0")]
         given = dict(zip(parts[::2], parts[1::2], strict=False))
         database = given.get("database") or given.get("user") or USER
-        try:
+        with suppress(psycopg2.OperationalError):  # there is no such database: Postgres says it best
             self.prepare(database)
-        except psycopg2.OperationalError:
-            pass  # there is no such database: Postgres says it best
-        backend.socket.sendall(wire.startup({name: given[name] for name in PASSED_ON if given.get(name)}))
+        backend.socket.sendall(
+            wire.startup(SETTINGS | {name: given[name] for name in PASSED_ON if given.get(name)})
+        )
         if "driver_version" in given:
             # redshift_connector takes the empty name that ends the list of ways to log in for one of them.
             kind, body = backend.one()
@@ -135,12 +151,13 @@ class Redshift:
 class Session:
     """One client's connection, from the moment its greeting was passed on."""
 
-    def __init__(self, client: Wire, backend: Wire, bucket: bulk.Storage) -> None:
+    def __init__(self, client: Wire, backend: Wire, storage: Storage) -> None:
         self.client = client
         self.backend = backend
-        self.bucket = bucket
+        self._storage = storage
         self._expected = 1  # how often the backend will still say that it is ready
-        self._prepared: dict[str, Sql] = {}  # COPY and UNLOAD by name of statement
+        self._state = b""
+        self._prepared: dict[str, Sql] = {}  # what is done here, by name of statement
         self._portals: dict[str, Sql] = {}
         self._skipping = False
 
@@ -163,6 +180,7 @@ class Session:
     def _answer(self, kind: bytes, body: bytes) -> None:
         if kind == b"Z":
             self._expected -= 1
+            self._state = body
         self.client.send(kind, _as_redshift_says(kind, body))
 
     def _settle(self) -> None:
@@ -196,61 +214,97 @@ class Session:
                 self.backend.send(kind, body)
 
     def _simple(self, query: str) -> None:
-        statements = Sql(query).statements()
-        if len(statements) == 1 and _is_bulk(statements[0]) and refusal(statements[0]) is None:
-            self._settle()
-            _, state = self._transfer(statements[0])
-            self.client.send(b"Z", state)
+        self._settle()  # what is taken depends on whether a transaction is under way
+        statement = self._done_here(query)
+        if statement is not None:
+            self._do(statement)
+            self.client.send(b"Z", self._state)
             return
         self._expected += 1
-        self.backend.send(b"Q", wire.text(translated(query)))
+        self.backend.send(b"Q", wire.text(self._translated(query)))
 
     def _parsed(self, name: str, query: str) -> str:
         self._prepared.pop(name, None)
-        statements = Sql(query).statements()
-        if len(statements) == 1 and _is_bulk(statements[0]) and refusal(statements[0]) is None:
-            self._prepared[name] = statements[0]
+        statement = self._done_here(query)
+        if statement is not None:
+            self._prepared[name] = statement
             return "select"
-        return translated(query)
+        return self._translated(query)
 
     def _execute(self, statement: Sql) -> None:
-        """A COPY or UNLOAD amid messages that wait for a Sync."""
+        """What is done here, amid messages that wait for a Sync."""
         self.backend.send(b"S", b"")
         while True:
             kind, body = self.backend.one()
             if kind == b"Z" and self._expected == 0:
                 break
             self._answer(kind, body)
-        done, _ = self._transfer(statement)
-        self._skipping = not done
+        self._skipping = not self._do(statement)
 
-    def _transfer(self, statement: Sql) -> tuple[bool, bytes]:
-        """Do a COPY or UNLOAD and say how it ended: whether it is done, and the state of the transaction."""
-        backend = bulk.Backend(self.backend)
+    def _done_here(self, query: str) -> Sql | None:
+        """The statement, if it is one that Postgres can't be asked and that is taken."""
+        statements = Sql(query).statements()
+        if len(statements) == 1 and statements[0][0].word in _DONE_HERE:
+            return statements[0] if refusal(statements[0], in_block=self._in_block) is None else None
+        return None
+
+    @property
+    def _in_block(self) -> bool:
+        return self._state == b"T"
+
+    def _translated(self, query: str) -> str:
+        return translated(query, in_block=self._in_block)
+
+    def _do(self, statement: Sql) -> bool:
+        """Do it, and tell how it went; return whether it is done."""
+        backend = Backend(self.backend)
         try:
-            tag, notice = bulk.transfer(statement, backend, self.bucket, translated)
-            self.client.send(b"N", wire.told({"S": "INFO", "C": "00000", "M": notice}))
+            tag, notice = _DONE_HERE[statement[0].word](statement, backend, self._storage)
+        except Refused as refused:
+            self._fail(backend, refused)
+        except NotShown as limit:
+            self._fail(backend, Refused(f"the stand-in for Redshift can't show {limit}", "0A000", README))
+        except (OSError, ValueError) as error:  # of files that are no such files
+            self._fail(backend, Refused(f"{type(error).__name__}: {error}", "XX000", "r_COPY.html"))
+        else:
+            if notice:
+                self.client.send(b"N", wire.told({"S": "INFO", "C": "00000", "M": notice}))
             self.client.send(b"C", wire.text(tag))
-        except bulk.Refused as refused:
-            if refused.failed is None:
-                backend.ask(_refusing(refused.code, str(refused), refused.page))  # ends the transaction
-            said = wire.told({"S": "ERROR", "C": refused.code, "M": str(refused), "H": GUIDE + refused.page})
-            self.client.send(b"E", _as_redshift_says(b"E", refused.failed or said))
-            return False, backend.state
-        return True, backend.state
+            self._state = backend.state
+            return True
+        return False
+
+    def _fail(self, backend: Backend, refused: Refused) -> None:
+        if refused.failed is None:
+            backend.ask(_refusing(refused.code, str(refused), refused.page))  # ends the transaction
+        told = wire.told({"S": "ERROR", "C": refused.code, "M": str(refused), "H": GUIDE + refused.page})
+        self.client.send(b"E", _as_redshift_says(b"E", refused.failed or told))
+        self._state = backend.state
 
 
-def translated(query: str) -> str:
+_DONE_HERE: dict[str, Callable[[Sql, Backend, Storage], tuple[str, str]]] = {
+    "copy": copy,
+    "truncate": lambda statement, backend, _: truncate(rewritten(statement), backend),
+    "unload": lambda statement, backend, storage: unload(statement, backend, storage, translated),
+}
+
+
+def translated(query: str, *, in_block: bool = False) -> str:
     """What Postgres is asked in place of a query: the same in its words, or a refusal that raises."""
     done = []
     for statement in Sql(query).statements():
-        refused = refusal(statement)
+        in_block = {"begin": True, "start": True, "commit": False, "end": False}.get(
+            statement[0].word, in_block
+        )
+        refused = refusal(statement, in_block=in_block)
         if refused is not None:
             return _refusing(refused.code, refused.message, GUIDE + refused.page)
         try:
+            if statement[0].word in _DONE_HERE:
+                raise NotShown(f"{statement[0].word.upper()} in one query with other statements")
             done.append(str(rewritten(statement)))
         except NotShown as limit:
-            return _refusing("0A000", f"the stand-in for Redshift can't show {limit}", "simulators/redshift/README.md")
+            return _refusing("0A000", f"the stand-in for Redshift can't show {limit}", README)
     return ";".join(done)
 
 
@@ -259,18 +313,13 @@ def _refusing(code: str, said: str, page: str) -> str:
     return f"select pg_catalog.redshift_refuse({values})"
 
 
-def _is_bulk(statement: Sql) -> bool:
-    return statement[0].word in ("copy", "unload")
-
-
 def _as_redshift_says(kind: bytes, body: bytes) -> bytes:
-    """A message of Postgres' as Redshift would have it."""
+    """A message of Postgres' as Redshift would send it: with its version, and without functions that it has not."""
     if kind == b"S":
         name, value, _ = body.split(b"\0")
         return wire.text(name.decode()) + wire.text(PARAMETERS.get(name.decode(), value.decode()))
     if kind == b"E":
         found = wire.fields(body)
-        if limit := re.match(r"redshift_bytes_(\d+)_", found.get("n", "")):
-            found |= {"C": "22001", "M": f"value too long for type character varying({limit[1]})"}
-            return wire.told(found)
+        if "redshift_" in found.get("W", ""):
+            return wire.told({field: value for field, value in found.items() if field != "W"})
     return body

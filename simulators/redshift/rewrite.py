@@ -6,31 +6,48 @@ What Redshift takes and this can't show raises `NotShown`, so that nothing passe
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Callable
 
-from simulators.redshift import refuse
+from simulators.redshift.definitions import define
+from simulators.redshift.known import (
+    FUNCTIONS_NOT_SHOWN,
+    OBJECTS_NOT_SHOWN,
+    SETTINGS,
+    SETTINGS_NOT_SHOWN,
+    STATEMENTS_NOT_SHOWN,
+    TYPES_NOT_SHOWN,
+    NotShown,
+)
+from simulators.redshift.navigation import navigate
+from simulators.redshift.shape import SET_OPERATORS, Block, blocks, calls, columns, type_places
 from simulators.redshift.tokens import Sql
 
-# Settings of Redshift's that Postgres hasn't; kept under a name of their own.
-SETTINGS = set(
-    "analyze_threshold_percent cast_super_null_on_error datashare_break_glass_session_var"
-    " default_geometry_encoding describe_field_name_in_uppercase downcase_delimited_identifier"
-    " enable_case_sensitive_identifier enable_case_sensitive_super_attribute enable_numeric_rounding"
-    " enable_result_cache_for_session enable_vacuum_boost error_on_nondeterministic_update"
-    " json_serialization_enable json_serialization_parse_nested_strings max_concurrency_scaling_clusters"
-    " mv_enable_aqmv_for_session navigate_super_null_on_error parse_super_null_on_error pg_federation_repeatable_read"
-    " query_group spectrum_enable_pseudo_columns spectrum_query_maxerror stored_proc_log_min_messages"
-    " use_fips_ssl wlm_query_slot_count".split()
-)
-# Same name in Postgres, another meaning: `catalogue.sql` has them under this prefix.
-OTHERWISE = set("regexp_replace regexp_substr regexp_count regexp_instr trunc version json_serialize".split())
+# Same name in Postgres, another meaning, or a form of its own there: `catalogue.sql` has them under this prefix.
 PREFIX = "redshift_"
-
-
-class NotShown(Exception):  # noqa: N818  (not an error of the statement's)
-    """Redshift takes this, the stand-in can't show it."""
+OTHERWISE = {
+    "avg",
+    "concat",
+    "json_serialize",
+    "regexp_count",
+    "regexp_instr",
+    "regexp_replace",
+    "regexp_substr",
+    "to_timestamp",
+    "trunc",
+    "version",
+}
+_CLAUSES_NOT_SHOWN = (
+    ("connect", "by"),
+    ("group", "by", "all"),
+    ("ignore", "nulls"),
+    ("pivot", "("),
+    ("qualify",),
+    ("remove", "duplicates"),
+    ("unpivot", "("),
+)
+_EXACT = {"decimal", "numeric", "smallint", "int2", "integer", "int", "int4", "bigint", "int8"}
+_VACUUMS = {"full", "sort", "delete", "only", "reindex", "recluster", "boost"}
+NAME_BYTES = 63
 
 
 def rewritten(statement: Sql) -> Sql:
@@ -44,11 +61,39 @@ def rewritten(statement: Sql) -> Sql:
     return statement
 
 
-def _texts(sql: Sql) -> None:
-    """In plain texts a backslash escapes (https://docs.aws.amazon.com/redshift/latest/dg/r_patternmatching_condition_like.html)."""
-    for token in sql:
+def _limits(sql: Sql) -> None:
+    """What the stand-in has nothing for."""
+    objects = [sql[at].word for at in (1, 2, 3) if sql[at].word in OBJECTS_NOT_SHOWN]
+    if sql[0].word in STATEMENTS_NOT_SHOWN:
+        raise NotShown(sql[0].word.upper())
+    if sql[0].word in ("create", "alter", "drop") and objects:
+        raise NotShown(f"{sql[0].word.upper()} {objects[0].upper()}")
+    for at in calls(sql):
+        if sql[at].name in FUNCTIONS_NOT_SHOWN:
+            raise NotShown(f"{sql[at].name.upper()}()")
+    for at in type_places(sql):
+        if sql[at].name in TYPES_NOT_SHOWN:
+            raise NotShown(f"the type {sql[at].name.upper()}")
+    for at, token in enumerate(sql):
+        for words in _CLAUSES_NOT_SHOWN:
+            if sql.words(at, *words) and sql[at - 1].text not in (".", ",") and sql[at - 1].word != "as":
+                raise NotShown(" ".join(words).upper())
+        if token.name and len(token.name.encode()) > NAME_BYTES:
+            raise NotShown(f"a name beyond {NAME_BYTES} bytes, such as {token.name}")
+        if token.text == "#" and sql[at - 1].word in ("table", "into", "exists"):
+            raise NotShown("a name that begins with #")
+
+
+def _literals(sql: Sql) -> None:
+    """In plain texts, too, a backslash escapes (REGEXP_REPLACE.html); a literal's cast rounds (r_CAST_function.html)."""
+    for at, token in enumerate(sql):
         if token.kind == "string" and token.text[0] == "'" and "\\" in token.text:
             token.text = "E" + token.text
+        cast = sql[at + 1].text == "::" or (sql[at - 2].word == "cast" and sql[at + 1].word == "as")
+        if token.kind == "number" and "." in token.text and cast:
+            scale = sql[at + 6].text if sql[at + 3].text == "(" and sql[at + 5].text == "," else "0"
+            if sql[at + 2].word in _EXACT:
+                token.text = f"round({token.text}, {scale})"
 
 
 def _names(sql: Sql) -> None:
@@ -56,318 +101,180 @@ def _names(sql: Sql) -> None:
     for token in sql:
         if token.kind == "quoted":
             token.text = token.text.lower()
-        if token.kind in ("quoted", "word") and len(token.name.encode()) > 63:
-            raise NotShown(f"names beyond 63 bytes, such as {token.name}")
 
 
-def _super(sql: Sql) -> None:
-    """Navigation of SUPER in FROM: ``from t, t.list as item, unpivot item as value at name`` (query-super.html)."""
-    items: set[str] = set()
-    aliases: set[str] = set()
-    at = 0
-    while at < len(sql):
-        if sql[at].text == "," and sql[at + 1].word == "unpivot":
-            # unpivot EXPRESSION as VALUE at NAME
-            after = at + 2
-            while sql[after].word != "as":
-                after += 1
-            expression, value, name = sql.text(at + 2, after), sql[after + 1].name, sql[after + 3].name
-            if sql[after + 2].word != "at":
-                raise NotShown("UNPIVOT without AT")
-            sql.put(at, after + 4, f" cross join lateral {PREFIX}pairs({expression}) as {value}__of ({name}, {value})")
-        elif (
-            sql[at].text == ","
-            and sql[at + 1].name in aliases
-            and sql[at + 2].text == "."
-            and (sql[at + 4].word == "as" or sql[at + 4].text == ".")
-            and _in_from(sql, at)
-        ):
-            after = at + 4
-            while sql[after].word != "as":
-                after += 1
-            path, item = sql.text(at + 1, after), sql[after + 1].name
-            items.add(item)
-            sql.put(at, after + 2, f" cross join lateral {PREFIX}elements({path}) as {item} ({item})")
-        elif sql[at].word == "as" and sql[at + 1].kind in ("word", "quoted"):
-            aliases.add(sql[at + 1].name)
-        at += 1
-    for at in range(len(sql) - 1, -1, -1):
-        if sql[at].name in items and sql[at + 1].text == "." and sql[at - 1].text != ".":
-            item, attribute = sql[at].name, sql[at + 2].name
-            sql.put(at, at + 3, f"{PREFIX}member({item}.{item}, '{attribute}')")
+def _types(sql: Sql) -> None:
+    """Lengths that are Redshift's own (r_Character_types.html, r_Numeric_types201.html)."""
+    defined = {first + 1 for first, _ in columns(sql)}
+    for at in sorted(set(type_places(sql)), reverse=True):
+        name, bounded = sql[at].name, sql[at + 1].text == "("
+        if name in ("varchar", "nvarchar", "text", "character", "char", "nchar", "bpchar", "national"):
+            _text_type(sql, at, in_table=at in defined)
+        elif name in ("numeric", "decimal") and not bounded:
+            sql.put(at, at + 1, "numeric(18, 0)")
+        elif name in ("varbyte", "varbinary", "binary"):
+            until = at + 2 if sql[at + 1].word == "varying" else at + 1
+            sql.put(at, sql.close(until) + 1 if sql[until].text == "(" else until, "bytea")
+        elif name == "float" and not bounded:
+            sql[at].text = "float8"
 
 
-def _in_from(sql: Sql, at: int) -> bool:
-    """Whether the last clause begun before a place, on its level, is FROM."""
-    depth = 0
-    for place in range(at - 1, -1, -1):
-        text, word = sql[place].text, sql[place].word
-        depth += {")": 1, "(": -1}.get(text, 0)
-        if depth < 0:
-            return False
-        if depth == 0 and word in ("from", "where", "select", "group", "order", "having", "by", "using"):
-            return word == "from"
-    return False
+def _text_type(sql: Sql, at: int, *, in_table: bool) -> None:
+    name, behind = sql[at].name, at + 1
+    while sql[behind].word in ("character", "char", "varchar", "varying"):
+        name, behind = name + sql[behind].word, behind + 1
+    varying = "var" in name or name == "text"
+    length = ""
+    if sql[behind].text == "(":
+        length, behind = sql.text(behind + 1, sql.close(behind)).lower(), sql.close(behind) + 1
+        length = {"max": "65535" if varying else "4096"}.get(length, length)
+    elif name == "bpchar":
+        length = "256"
+    elif in_table and varying:
+        length = "256"  # in expressions a text is as long as it is
+    sql.put(at, behind, ("varchar" if varying else "char") + (f"({length})" if length else ""))
 
 
 def _calls(sql: Sql) -> None:
     """Functions whose form, not only whose name, is another."""
-    for at in range(len(sql) - 1, -1, -1):
-        if sql[at + 1].text != "(" or sql[at].kind != "word":
-            if sql[at].word == "sysdate":
-                sql[at].text = "redshift_sysdate()"
-            continue
-        name, end = sql[at].word, sql.close(at + 1)
+    for at in sorted(calls(sql), reverse=True):
+        name, end = sql[at].name, sql.close(at + 1)
         arguments = [sql.text(*span) for span in sql.arguments(at + 1)]
         match name:
-            case "dateadd" | "datediff" if sql[at + 2].kind == "word":
+            case "dateadd" | "datediff" | "date_part" | "date_trunc" if sql[at + 2].kind == "word":
                 sql[at + 2].text = f"'{sql[at + 2].word}'"
-            case "date_part" if sql[at + 2].kind == "word":
-                sql[at + 2].text = f"'{sql[at + 2].word}'"
+            case "extract":
+                source = sql.text(at + 4, end)
+                sql.put(at, end + 1, f"{PREFIX}part('{sql[at + 2].text.strip(chr(39))}', {source})")
             case "nvl":
                 sql[at].text = "coalesce"
             case "nvl2":
-                sql.put(at, end + 1, f"case when ({arguments[0]}) is not null then {arguments[1]} else {arguments[2]} end")
+                value, given, missing = arguments
+                sql.put(at, end + 1, f"case when ({value}) is not null then {given} else {missing} end")
             case "decode":
                 sql.put(at, end + 1, _decoded(arguments))
             case "try_cast":
-                sql.put(at, end + 1, _try_cast(sql, at, end))
+                sql.put(at, end + 1, _tried(sql, at, end))
             case "convert" if len(arguments) == 2:
                 sql.put(at, end + 1, f"cast({arguments[1]} as {arguments[0]})")
             case "median":
                 sql.put(at, end + 1, f"percentile_cont(0.5) within group (order by {arguments[0]})")
             case "listagg":
-                _listagg(sql, at, end, arguments)
-            case "object" | "array" | "pivot":
-                raise NotShown(f"{name.upper()}(...)")
+                _listed(sql, at, end, arguments)
+            case "array" | "object":
+                sql.put(at, end + 1, f"cast(jsonb_build_{name}({', '.join(arguments)}) as super)")
             case _ if name in OTHERWISE:
                 sql[at].text = PREFIX + name
-    for at, token in enumerate(sql):
-        if token.word in ("qualify", "pivot", "unpivot", "connect", "top") and sql[at + 1].kind != "end":
-            if token.word == "top" and sql[at + 1].kind != "number":
-                continue
-            if sql[at - 1].text not in (".", ",", "as"):
-                raise NotShown(token.word.upper())
-        if token.word == "minus" and sql[at + 1].word == "select":
-            token.text = "except"
-        if token.word == "approximate" and sql[at + 1].word == "count":
-            token.text = ""
 
 
 def _decoded(arguments: list[str]) -> str:
     value, rest = arguments[0], arguments[1:]
     default = rest.pop() if len(rest) % 2 else "null"
     pairs = zip(rest[::2], rest[1::2], strict=True)
-    # Unlike CASE, DECODE takes two nulls as equal.
-    whens = " ".join(f"when ({value}) is not distinct from ({found}) then {result}" for found, result in pairs)
+    # Unlike CASE, DECODE takes two nulls as equal (r_DECODE_expression.html).
+    whens = " ".join(
+        f"when ({value}) is not distinct from ({found}) then {result}" for found, result in pairs
+    )
     return f"case {whens} else {default} end"
 
 
-def _try_cast(sql: Sql, at: int, end: int) -> str:
-    place = at + 2
-    while sql[place].word != "as":
-        place = sql.close(place) + 1 if sql[place].text == "(" else place + 1
-    value, kind = sql.text(at + 2, place), sql.text(place + 1, end)
+def _tried(sql: Sql, at: int, end: int) -> str:
+    behind = sql.find("as", first=at + 2, until=end) or end
+    value, kind = sql.text(at + 2, behind), sql.text(behind + 1, end)
     # The cast stands outside, or Postgres would try it on a constant before it asks.
-    checked = f"case when pg_input_is_valid(cast(({value}) as text), '{kind}') then cast(({value}) as text) end"
+    checked = (
+        f"case when pg_input_is_valid(cast(({value}) as text), '{kind}') then cast(({value}) as text) end"
+    )
     return f"cast({checked} as {kind})"
 
 
-def _listagg(sql: Sql, at: int, end: int, arguments: list[str]) -> None:
+def _listed(sql: Sql, at: int, end: int, arguments: list[str]) -> None:
+    """LISTAGG leaves out empty texts and ends at the longest VARCHAR (r_LISTAGG.html)."""
     distinct = "distinct " if sql[at + 2].word == "distinct" else ""
-    value = arguments[0].removeprefix("distinct ")
+    value = arguments[0].removeprefix(sql[at + 2].text) if distinct else arguments[0]
     separator = arguments[1] if len(arguments) > 1 else "''"
     order, until = "", end + 1
     if sql.words(end + 1, "within", "group", "("):
         until = sql.close(end + 3) + 1
         order = " " + sql.text(end + 4, until - 1)
-    sql.put(at, until, f"string_agg({distinct}cast({value} as varchar), {separator}{order})")
+    if sql[until].word == "over":
+        raise NotShown("LISTAGG() OVER")
+    if distinct and order:
+        raise NotShown("LISTAGG(DISTINCT ...) with an order")
+    listed = f"string_agg({distinct}nullif(cast({value} as varchar), ''), {separator}{order})"
+    sql.put(at, until, f"{PREFIX}listed({listed})")
 
 
-def _types(sql: Sql) -> None:
-    """Lengths that are Redshift's own (r_Character_types.html, r_Numeric_types201.html)."""
-    defined = {first + 1 for first, _ in refuse.columns(sql)}
-    for at in sorted(set(refuse.type_places(sql)), reverse=True):
-        name, bounded = sql[at].name, sql[at + 1].text == "("
-        if name in ("varchar", "nvarchar", "text", "character"):
-            varying = name != "character" or sql[at + 1].word == "varying"
-            width = 2 if sql[at + 1].word == "varying" else 1
-            length = sql.text(at + width + 1, sql.close(at + width)) if sql[at + width].text == "(" else ""
-            until = sql.close(at + width) + 1 if length else at + width
-            if length.lower() == "max":
-                length = "65535"
-            if at in defined and varying and not length:
-                length = "256"  # in expressions a text is as long as it is
-            sql.put(at, until, ("varchar" if varying else "char") + (f"({length})" if length else ""))
-        elif name in ("numeric", "decimal") and not bounded:
-            sql.put(at, at + 1, "numeric(18, 0)")
-        elif name in ("varbyte", "varbinary") or (name == "binary" and sql[at + 1].word == "varying"):
-            until = at + (2 if name == "binary" else 1)
-            sql.put(at, sql.close(until) + 1 if sql[until].text == "(" else until, "bytea")
-        elif name in ("nchar", "bpchar"):
-            sql[at].text = "char" if bounded else "char(256)"
-        elif name == "float":
-            sql[at].text = "float8"
+def _words(sql: Sql) -> None:
+    """Words that Postgres has others for."""
+    for block in reversed(blocks(sql)):
+        _top(sql, block)
+    for at in range(len(sql) - 1, -1, -1):
+        word = sql[at].word if sql[at - 1].text != "." else ""
+        if word == "minus" and (sql[at + 1].word == "select" or sql[at + 1].text == "("):
+            sql[at].text = "except"
+        elif word == "sysdate":
+            sql[at].text = f"{PREFIX}sysdate()"
+        elif (word == "approximate" and sql[at + 1].word == "count") or sql.words(at, "respect", "nulls"):
+            sql.put(at, at + (1 if word == "approximate" else 2), "")
+        elif word == "delete" and at == blocks_begin(sql) and sql[at + 1].word != "from":
+            sql[at].text = "delete from"
 
 
-def _tables(sql: Sql) -> None:
-    """DDL: keys of distribution and order are noted in a comment, which a trigger reads; no key is enforced."""
-    at = refuse.table_name(sql)
-    if at is None:
-        _alterations(sql)
+def blocks_begin(sql: Sql) -> int:
+    """Where the verb of a statement stands behind its WITH."""
+    return next(
+        (block.at for block in blocks(sql) if block.outer is None and sql[block.at].word != "select"), 0
+    )
+
+
+def _top(sql: Sql, block: Block) -> None:
+    """SELECT TOP number (r_SELECT_list.html)."""
+    at = block.at + 2 if sql[block.at + 1].word in ("distinct", "all") else block.at + 1
+    if sql[at].word != "top" or sql[at + 1].kind != "number":
         return
-    named = at
-    while sql[named + 1].text == ".":
-        named += 2
-    declared: dict[str, object] = {"table": sql[named].name}
-    body = refuse.table_body(sql)
-    if body is not None:
-        _columns(sql, body, declared)
-    _attributes(sql, declared)
-    if "like" in [token.word for token in sql] and body is None:
-        pass
-    sql.tokens[0].before += f"/* redshift {json.dumps(declared)} */ "
-
-
-def _columns(sql: Sql, body: int, declared: dict[str, object]) -> None:
-    for first, until in reversed(sql.arguments(body)):
-        words = [token.word for token in sql.tokens[first:until]]
-        if words[0] in ("primary", "foreign", "unique", "constraint"):
-            # Taken and not enforced (t_Defining_constraints.html).
-            before = first - 1 if sql[first - 1].text == "," else first
-            after = until if before < first or sql[until].text != "," else until + 1
-            sql.put(before, after, "")
-            continue
-        _column(sql, first, until, declared)
-
-
-def _column(sql: Sql, first: int, until: int, declared: dict[str, object]) -> None:
-    name = sql[first].name
-    place = first + 1
-    parts: list[str] = []
-    check = ""
-    if sql[place].word == "varchar" and sql[place + 1].text == "(":
-        length = sql[place + 2].text
-        unique = f"redshift_bytes_{length}_{zlib.crc32(name.encode())}"
-        check = f" constraint {unique} check (octet_length({sql[first].text}) <= {length})"
-    while place < until:
-        word = sql[place].word
-        if word == "distkey":
-            declared["distkey"], declared["diststyle"] = name, "KEY"
-        elif word == "sortkey":
-            declared["sortkey"] = [name]
-        elif word == "encode":
-            place += 1
-        elif word == "unique":
-            pass
-        elif word == "primary":
-            place += 1
-            parts.append("not null")
-        elif word == "references":
-            while place + 1 < until and (sql[place + 1].text in (".", "(") or sql[place + 1].kind in ("word", "quoted")):
-                place = sql.close(place + 1) if sql[place + 1].text == "(" else place + 1
-        elif word == "identity" or (word == "generated" and "identity" in [t.word for t in sql.tokens[place:until]]):
-            while sql[place].text != "(":
-                place += 1
-            seed, step = (sql.text(*span) for span in sql.arguments(place))
-            parts.append(f"generated by default as identity (start with {seed} increment by {step})")
-            place = sql.close(place)
-        elif sql[place].text == "(":
-            end = sql.close(place)
-            parts.append(sql.text(place, end + 1))
-            place = end
-        else:
-            parts.append(sql[place].text)
-        place += 1
-    sql.put(first + 1, until, " " + " ".join(parts).replace(" (", "(") + check)
-
-
-def _attributes(sql: Sql, declared: dict[str, object]) -> None:
-    """Of the table, before AS or at the end."""
-    at = refuse.table_name(sql) or 0
-    body = refuse.table_body(sql)
-    place = sql.close(body) + 1 if body is not None else at
-    while place < len(sql):
-        word = sql[place].word
-        if word == "as" and sql[place - 1].text != ".":
-            break
-        if word == "diststyle":
-            declared["diststyle"] = sql[place + 1].word.upper()
-            sql.put(place, place + 2, "")
-        elif word == "distkey" and sql[place + 1].text == "(":
-            declared["distkey"], declared["diststyle"] = sql[place + 2].name, "KEY"
-            sql.put(place, place + 4, "")
-        elif word in ("compound", "interleaved") and sql[place + 1].word == "sortkey":
-            declared["interleaved"] = word == "interleaved"
-            sql.put(place, place + 1, "")
-        elif word == "sortkey" and sql[place + 1].word == "auto":
-            declared["sortkey"] = "AUTO"
-            sql.put(place, place + 2, "")
-        elif word == "sortkey" and sql[place + 1].text == "(":
-            end = sql.close(place + 1)
-            declared["sortkey"] = [token.name for token in sql.tokens[place + 2 : end] if token.text != ","]
-            sql.put(place, end + 1, "")
-        elif word == "backup":
-            sql.put(place, place + 2, "")
-        elif word == "encode":
-            sql.put(place, place + 2, "")
-        else:
-            place += 1
-
-
-def _alterations(sql: Sql) -> None:
-    words = [token.word for token in sql]
-    if words[:2] == ["alter", "table"]:
-        if any(word in ("diststyle", "distkey", "sortkey", "append", "encode") for word in words) and "add" not in words:
-            raise NotShown("ALTER TABLE of keys, encodings and APPEND")
-        for first, until in reversed(refuse.columns(sql)):
-            _column(sql, first, until, {})
-        if "add" in words and any(word in ("primary", "unique", "foreign") for word in words):
-            # Not enforced: a statement that changes nothing.
-            table = next(at for at, word in enumerate(words) if word == "add")
-            sql.put(table, len(sql), "set (fillfactor = 100)")
-    elif words[0] == "create" and "view" in words:
-        _view(sql)
-
-
-def _view(sql: Sql) -> None:
-    """A late-binding view is bound here: what it reads can't be dropped without CASCADE."""
-    last = len(sql)
-    if sql.words(last - 4, "with", "no", "schema", "binding"):
-        sql.put(last - 4, last, "")
-        sql.tokens[0].before += "/* redshift late */ "
-    for at, token in enumerate(sql):
-        if token.word == "materialized" and sql[at + 1].word == "view":
-            raise NotShown("MATERIALIZED VIEW")
+    if sql[block.until].word in SET_OPERATORS or sql[block.at - 1].word in SET_OPERATORS:
+        raise NotShown("TOP within UNION and its like")
+    sql.put(block.until, block.until, f" limit {sql[at + 1].text}")
+    sql.put(at, at + 2, "")
 
 
 def _commands(sql: Sql) -> None:
     """Statements about the session, rights and housekeeping."""
-    first, second = sql[0].word, sql[1].word
+    first = sql[0].word
     words = [token.word for token in sql]
-    if first in ("set", "reset", "show") and sql[1].name in SETTINGS:
-        sql[1].text = f"redshift.{sql[1].name}"
-    if first in ("grant", "revoke"):
-        for at in range(len(sql) - 1, 0, -1):
-            if words[at] == "role" and words[at - 1] in ("to", "from", ",", "grant", "revoke"):
-                sql.put(at, at + 1, "")
-            elif words[at] == "group" and words[at - 1] in ("to", "from"):
-                sql.put(at, at + 1, "")
-    if first == "alter" and second == "default":
-        for at in range(len(sql) - 1, 0, -1):
-            if words[at] == "role" and words[at - 1] in ("to", "from"):
+    if first in ("set", "reset", "show"):
+        at = 2 if sql[1].word in ("session", "local") else 1
+        if sql[at].name in SETTINGS_NOT_SHOWN and first == "set":
+            raise NotShown(f"SET {sql[at].name}")
+        if sql[at].name in SETTINGS:
+            sql[at].text = f"redshift.{sql[at].name}"
+    if first in ("grant", "revoke") or words[:2] == ["alter", "default"]:
+        # Postgres has one kind of grantee, which it names without saying so.
+        for at in range(len(sql) - 2, 0, -1):
+            behind = sql[at - 1].word in ("to", "from", "grant", "revoke") or sql[at - 1].text == ","
+            if words[at] in ("role", "group") and behind and sql[at + 1].name not in ("to", "from", ""):
                 sql.put(at, at + 1, "")
     if first == "vacuum":
-        kept = [at for at in range(1, len(sql)) if words[at] not in ("full", "sort", "delete", "only", "reindex", "recluster", "boost")]
+        kept = [at for at in range(1, len(sql)) if words[at] not in _VACUUMS]
         until = next((at for at in kept if words[at] == "to"), len(sql))
-        sql.put(1, len(sql), " ".join(sql[at].text for at in kept if at < until).replace(" . ", "."))
+        sql.put(1, len(sql), " " + "".join(sql[at].text for at in kept if at < until))
     if first == "analyze":
-        for at, word in enumerate(words):
-            if word in ("predicate", "all") and at + 1 < len(words) and words[at + 1] == "columns":
-                sql.put(at, at + 2, "")
-                break
+        choice = sql.find("predicate", "all")
+        if choice is not None and sql[choice + 1].word == "columns":
+            sql.put(choice, choice + 2, "")
     if first == "lock":
-        sql.tokens[-1].text += " in access exclusive mode"
+        sql.put(len(sql), len(sql), " in access exclusive mode")
 
 
-_CHANGES: list[Callable[[Sql], None]] = [_texts, _names, _types, _super, _calls, _tables, _commands]
+_CHANGES: list[Callable[[Sql], None]] = [
+    _limits,
+    _literals,
+    _names,
+    _types,
+    navigate,
+    _calls,
+    _words,
+    define,
+    _commands,
+]

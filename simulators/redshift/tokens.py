@@ -9,19 +9,23 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+# Repetitions are possessive: a text that nobody closes costs one look, not one for each character in it.
 _PATTERN = re.compile(
     r"""
-    (?P<space>\s+|--[^\n]*|/\*.*?\*/)
-    |(?P<string>[eE]?'(?:[^'\\]|''|\\.)*')
-    |(?P<dollar>\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$)
-    |(?P<quoted>"(?:[^"]|"")*")
-    |(?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)
-    |(?P<parameter>\$\d+)
-    |(?P<word>[^\W\d][\w$]*)
-    |(?P<operator>::|->>|->|\#>>|\#>|@>|<@|\?\||\?&|&&|-\|-|@@|<=|>=|<>|!=|!~~\*|!~~|!~\*|!~|~~\*|~~|~\*|\|\||.)
+    (?P<space>(?:\s|--[^\n]*)++)
+    |(?P<comment>/\*)
+    |(?P<string>[eE]?'(?:[^'\\]++|''|\\.)*+')
+    |(?P<dollar>(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag))
+    |(?P<quoted>"(?:[^"]++|"")*+")
+    |(?P<number>\d++(?:\.\d*+)?(?:[eE][+-]?\d++)?|\.\d++(?:[eE][+-]?\d++)?)
+    |(?P<parameter>\$\d++)
+    |(?P<word>[^\W\d][\w$]*+)
+    |(?P<operator>::|->>?|\#>>?|@>|<@|\?\||\?&|&&|-\|-|@@|<=|>=|<>|!=|!?~~?\*?|\|\||.)
     """,
     re.VERBOSE | re.DOTALL,
 )
+_COMMENT = re.compile(r"/\*|\*/")
+_OPEN, _CLOSED = {"(", "["}, {")", "]"}
 
 
 @dataclass
@@ -31,7 +35,6 @@ class Token:
     Attributes:
         kind: string, dollar, quoted, number, parameter, word or operator.
         text: as written; may be changed.
-        word: of a word, its lower case; else empty.
     """
 
     kind: str
@@ -40,12 +43,12 @@ class Token:
 
     @property
     def word(self) -> str:
-        """For comparing with keywords."""
+        """A keyword or a name without quotes, in lower case; else empty."""
         return self.text.lower() if self.kind == "word" else ""
 
     @property
     def name(self) -> str:
-        """What an identifier names: Redshift folds quoted ones, too, unless told otherwise."""
+        """What an identifier names: Redshift folds quoted ones, too (r_names.html); else empty."""
         if self.kind == "quoted":
             return self.text[1:-1].replace('""', '"').lower()
         return self.word
@@ -56,15 +59,27 @@ class Sql:
 
     def __init__(self, text: str) -> None:
         self.tokens: list[Token] = []
-        before = ""
-        for found in _PATTERN.finditer(text):
-            if found.lastgroup == "space":
-                before += found[0]
+        self._after = ""
+        at, before = 0, ""
+        while at < len(text):
+            found = _PATTERN.match(text, at)
+            assert found  # the last of the operators is any character
+            end = _end_of_comment(text, at) if found["comment"] else found.end()
+            if found["space"] or end > found.end():
+                before += text[at:end]
             else:
-                kind = "dollar" if found["dollar"] else str(found.lastgroup)
+                kind = next(kind for kind in _KINDS if found[kind] is not None)
                 self.tokens.append(Token(kind, found[0], before))
                 before = ""
+            at = end
         self._after = before
+
+    @classmethod
+    def of(cls, tokens: list[Token]) -> Sql:
+        """Tokens that are there already."""
+        made = cls("")
+        made.tokens = tokens
+        return made
 
     def __str__(self) -> str:
         """The text as it is now."""
@@ -86,40 +101,52 @@ class Sql:
         """Whether these words (or signs) stand at a place."""
         return all((self[at + n].word or self[at + n].text) == word for n, word in enumerate(words))
 
+    def find(self, *words: str, first: int = 0, until: int | None = None) -> int | None:
+        """Where one of these words stands first, outside brackets; None if none does."""
+        return next((at for at in self.outside(first, until) if self[at].word in words), None)
+
+    def outside(self, first: int, until: int | None = None) -> Iterator[int]:
+        """The places between two that are not within brackets which open there."""
+        at, end = first, len(self) if until is None else until
+        while at < end:
+            yield at
+            at = self.close(at) + 1 if self[at].text in _OPEN else at + 1
+
     def close(self, at: int) -> int:
         """The place of the bracket that closes the one at a place; the end where none does."""
         depth = 0
         for place in range(at, len(self)):
-            depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(self[place].text, 0)
+            depth += (self[place].text in _OPEN) - (self[place].text in _CLOSED)
             if depth == 0:
                 return place
         return len(self)
+
+    def open(self, at: int) -> int:
+        """The place of the bracket that opens the one which closes at a place; the beginning where none does."""
+        depth = 0
+        for place in range(at, -1, -1):
+            depth += (self[place].text in _CLOSED) - (self[place].text in _OPEN)
+            if depth == 0:
+                return place
+        return 0
 
     def arguments(self, at: int) -> list[tuple[int, int]]:
         """From and until where each argument stands, in the brackets that open at a place."""
         end = self.close(at)
         if end == at + 1:
             return []
-        found, first, place = [], at + 1, at + 1
-        while place < end:
-            if self[place].text in "([":
-                place = self.close(place)
-            elif self[place].text == ",":
-                found.append((first, place))
-                first = place + 1
-            place += 1
-        return [*found, (first, end)]
+        commas = [place for place in self.outside(at + 1, end) if self[place].text == ","]
+        return list(zip([at + 1, *(comma + 1 for comma in commas)], [*commas, end], strict=True))
 
     def text(self, first: int, until: int) -> str:
         """What is written between two places, without the spaces in front."""
         return "".join(token.before + token.text for token in self.tokens[first:until]).strip()
 
     def put(self, first: int, until: int, text: str) -> None:
-        """Write something else in place of what stands between two places."""
-        before = (self[first].before if first < len(self) else "") or (" " if text[:1] == " " else "")
+        """Write something else in place of what stands between two places; spaces in front are kept."""
         new = Sql(text).tokens
         if new:
-            new[0].before = before
+            new[0].before = (self[first].before if first < len(self) else "") or new[0].before
         self.tokens[first:until] = new
 
     def statements(self) -> list[Sql]:
@@ -130,10 +157,17 @@ class Sql:
                 parts.append([])
             else:
                 parts[-1].append(token)
-        found = []
-        for part in parts:
-            if part:
-                one = Sql("")
-                one.tokens = part
-                found.append(one)
-        return found
+        return [Sql.of(part) for part in parts if part]
+
+
+_KINDS = ("string", "dollar", "quoted", "number", "parameter", "word", "operator", "comment")
+
+
+def _end_of_comment(text: str, at: int) -> int:
+    """Where the comment ends that begins at a place, with those within it; behind its sign if nowhere."""
+    depth = 0
+    for sign in _COMMENT.finditer(text, at):
+        depth += 1 if sign[0] == "/*" else -1
+        if depth == 0:
+            return sign.end()
+    return at + 2

@@ -11,7 +11,7 @@ SSL_REQUEST, GSS_REQUEST, CANCEL_REQUEST = 80877103, 80877104, 80877102
 VERSION = 196608
 
 
-class Closed(Exception):  # noqa: N818  (how every connection ends)
+class Closed(Exception):
     """The other side has gone."""
 
 
