@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from xdist.remote import Producer
@@ -20,7 +21,11 @@ from loaders._core.warehouse import Target
 from tests.end_to_end.fixtures import base, journey
 from tests.ports import free_port
 
-__all__ = ["base", "journey", "server", "state_folder", "target"]
+if TYPE_CHECKING:  # few tests need what is slow to import
+    from simulators.redshift import Redshift
+    from simulators.redshift.storage import Bucket
+
+__all__ = ["base", "journey", "redshift", "server", "stand_in", "state_folder", "target"]
 
 ROOT = Path(__file__).parents[1]
 OURS = ("ADSTAR_", "SOURCES__", "PRIVACY__", "DBT_", "PGPASS", "PGHOST", "PGPORT")
@@ -90,6 +95,34 @@ def database(server: EmbeddedWarehouse, monkeypatch: pytest.MonkeyPatch, folder:
         monkeypatch.setenv(variable, value)
     found = warehouse.resolve("postgres", ROOT / "profiles")
     yield replace(found, database=name)
+    drop(server, name)
+
+
+@pytest.fixture(scope="session")
+def stand_in(server: EmbeddedWarehouse) -> Iterator[tuple[Redshift, Bucket]]:
+    """Redshift's stand-in over the session's warehouse, and the bucket that its COPY reads."""
+    from simulators.redshift import Redshift, bucket
+
+    with bucket() as storage, Redshift(server, s3=storage.endpoint) as proxy:
+        yield proxy, storage
+
+
+@pytest.fixture
+def redshift(
+    server: EmbeddedWarehouse,
+    stand_in: tuple[Redshift, Bucket],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Iterator[Target]:
+    """As ``target``, but an empty database of Redshift's stand-in with a folder of its own in the bucket."""
+    proxy, storage = stand_in
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    recreate(server, name)
+    settings = variables(server, name, tmp_path / "state") | storage.settings_env() | proxy.settings_env(name)
+    settings["ADSTAR_REDSHIFT_STAGING_BUCKET"] = f"s3://{storage.name}/{name}"
+    for variable, value in settings.items():
+        monkeypatch.setenv(variable, value)
+    yield warehouse.resolve("redshift", ROOT / "profiles")
     drop(server, name)
 
 

@@ -25,14 +25,14 @@ import pyarrow.parquet as pq
 from dlt.common.runtime.collector_base import Collector
 from dlt.extract.source import DltSource
 
-from loaders._core import places
+from loaders._core import places, redshift
 from loaders._core.ahead import Ahead, Waiting
 from loaders._core.crash import kill_point
 from loaders._core.declare import Loader
 from loaders._core.destination import LandingError, connections, require_driver
 from loaders._core.naming import ColumnNames
 from loaders._core.ops import COVERED_COLUMNS, Books
-from loaders._core.redshift import as_lines
+from loaders._core.redshift import Misfit
 from loaders._core.sets import Receipt, SpooledFile, write
 from loaders._core.warehouse import Target
 
@@ -129,6 +129,12 @@ class Landing:
             self._ahead.offer(table, file)
         except Exception as error:
             raise LandingError(f"loading beside reading has failed: {error}") from error
+
+    def fit(self, files: Iterable[SpooledFile]) -> list[Misfit]:
+        """Take out of files that shall land what the warehouse can't hold: on Redshift, long texts."""
+        if self._target.kind == "postgres":
+            return []
+        return [misfit for file in files for misfit in redshift.fit(file)]
 
     def discard(self, table: str, files: Iterable[SpooledFile]) -> None:
         """Forget files that were read in vain; what of them is loaded already goes before the commit."""
@@ -269,9 +275,9 @@ class Landing:
     def _imports(self, table: str, files: Sequence[SpooledFile]) -> Iterator[Any]:
         for number, file in enumerate(files):
             hints = dlt.mark.make_hints(columns=self._columns(table, file)) if number == 0 else None
-            if self._format == "jsonl":
-                file = as_lines(file, self._books.documents(table))
-            yield dlt.mark.with_file_import(str(file.path), self._format, file.rows, hints=hints)
+            as_lines = self._format == "jsonl"
+            finished = redshift.as_lines(file, self._books.documents(table)) if as_lines else file
+            yield dlt.mark.with_file_import(str(finished.path), self._format, file.rows, hints=hints)
 
     def _columns(self, table: str, file: SpooledFile) -> Any:
         names = list(pq.read_schema(file.path).names)

@@ -17,6 +17,8 @@ from psycopg2.extras import execute_values
 from loaders._core.sets import Day, Receipt
 from loaders._core.warehouse import Target
 
+# So begin the keys of single values in quarantine: they are no records that could come back.
+VALUE = "value:"
 IDLE_SECONDS = 30.0
 RESUMED_DAYS = 3
 _TABLES = {
@@ -81,7 +83,11 @@ COVERED_COLUMNS = (
 
 @dataclass
 class ResourceRecord:
-    """A line of ``ops.run_resources``; ``since`` to ``until`` is what was read."""
+    """A line of ``ops.run_resources``; ``since`` to ``until`` is what was read.
+
+    Attributes:
+        values_quarantined: values that rows have landed without; the table's ``rows_quarantined`` has both.
+    """
 
     resource: str
     account: str
@@ -97,6 +103,7 @@ class ResourceRecord:
     message: str | None = None
     rows_quarantined: int = 0
     rows_known: int = 0
+    values_quarantined: int = 0
 
 
 @dataclass
@@ -267,7 +274,7 @@ class Books:
         return [row[0] for row in columns], dict(paths)
 
     def ensure_table(self, resource: str, columns: Iterable[str], nested: Collection[str] = ()) -> None:
-        """Make a raw table or the columns it lacks. All vendor columns are text; on Redshift `nested` are SUPER."""
+        """Make a raw table or the columns it lacks, all of them text but, on Redshift, `nested`: SUPER."""
         is_postgres = self.target.kind == "postgres"
         table = f'{self.schema}."{resource}"'
         self._create(
@@ -331,26 +338,40 @@ class Books:
         """How many records of each (resource, account) are in quarantine and not resolved."""
         if not self.column_names("quarantine")[0]:
             return {}
-        rows = self._query(f"select q.resource, q._account, count(*) {self._unresolved()} group by 1, 2")
+        rows = self._query(
+            "select q.resource, q._account, count(distinct q.source_key)"
+            f" {self._unresolved()} group by q.resource, q._account"
+        )
         return {(resource, account): count for resource, account, count in rows}
 
-    def quarantined_records(self, resource: str, account: str) -> Iterator[str]:
-        """Raw bytes, as base64, of what is in quarantine and not resolved, in the order it came."""
+    def quarantined_records(self, resource: str, account: str) -> Iterator[list[str]]:
+        """The parts, as base64, of each record in quarantine that is not resolved, in the order it came."""
         after = (-1, -1)
+        parts: list[str] = []
+        whose: tuple[int, str] | None = None
+        # A file that was loaded twice has every row twice.
         while rows := self._query(
-            f"select q._run_seq, q._row_no, q.raw_bytes {self._unresolved()} and q.resource = %s"
-            " and q._account = %s and (q._run_seq > %s or (q._run_seq = %s and q._row_no > %s))"
-            " order by 1, 2 limit 500",
+            f"select distinct q._run_seq, q._row_no, q.source_key, q.raw_bytes {self._unresolved()}"
+            " and q.resource = %s and q._account = %s"
+            " and (q._run_seq > %s or (q._run_seq = %s and q._row_no > %s))"
+            " order by q._run_seq, q._row_no limit 500",
             [resource, account, after[0], *after],
         ):
             after = (rows[-1][0], rows[-1][1])
-            yield from (row[2] for row in rows)
+            for run_seq, _, key, part in rows:
+                if whose is not None and (run_seq, key) != whose:
+                    yield parts
+                    parts = []
+                whose = (run_seq, key)
+                parts.append(part)
+        if parts:
+            yield parts
 
     def _unresolved(self) -> str:
         return (
             # Of what was erased, or went by its age, nothing can come back.
             f"from {self.schema}.quarantine q join ops.commits k on k.run_seq = q._run_seq"
-            " where q.raw_bytes is not null and not exists"
+            f" where q.raw_bytes is not null and left(q.source_key, {len(VALUE)}) <> '{VALUE}' and not exists"
             f" (select 1 from {self.schema}.quarantine_resolved d where d.resource = q.resource"
             " and d.source_key = q.source_key)"
         )
@@ -458,7 +479,7 @@ def _insert_records(cursor: Any, run: Run, run_seq: int | None, records: Sequenc
                 round(r.seconds, 3),
                 r.outcome,
                 _short(r.message),
-                r.rows_quarantined,
+                r.rows_quarantined + r.values_quarantined,
                 r.rows_known,
             )
             for r in records

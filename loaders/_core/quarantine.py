@@ -3,6 +3,9 @@
 ``raw_<source>.quarantine`` gets such records in the package of the good ones, so of a reading
 landed + quarantined + known = read, always. ``quarantine_resolved`` says which have landed since, by a retry
 or because their source gave them again. Both tables are only ever added to.
+
+On Redshift single values go there, too: those that it can't hold, whose rows land without them. What is long
+takes several rows there, its parts in the order of ``_row_no``.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -18,9 +22,10 @@ from typing import Any
 from loaders._core.declare import Account, Loader, Resource, Window
 from loaders._core.errors import BadBody
 from loaders._core.naming import TooManyColumns
-from loaders._core.ops import Books
+from loaders._core.ops import VALUE, Books
 from loaders._core.privacy import keys as privacy_keys
 from loaders._core.privacy.values import Personal, is_sealed
+from loaders._core.redshift import Misfit
 from loaders._core.sets import ResourceSpool, SpooledFile
 from loaders._core.stream import Documents, Keyed, Rejected
 from loaders._core.warehouse import Target
@@ -34,6 +39,8 @@ QUARANTINE = Resource(
     personal={"raw_bytes": Personal.DOCUMENT},
 )
 _ASKED_AT_ONCE = 500
+# As base64, sealed, and that as base64 it fits into a text of Redshift; and makes whole groups of base64.
+_PART_BYTES = 36_000
 
 
 class Intake:
@@ -55,7 +62,7 @@ class Intake:
         self._now = now.isoformat()
         self._waiting: list[Keyed | Rejected] = []
         self._seen: dict[str, None] = {}
-        self._point = (0, 0)
+        self._point = (0, 0, 0)
         self._prepared = False
 
     def take(self, item: Keyed | Rejected) -> None:
@@ -89,12 +96,12 @@ class Intake:
         self.flush()
         self._spool.keep()
         self._aside.keep()
-        self._point = (len(self._seen), self._spool.known)
+        self._point = (len(self._seen), self._spool.known, self._spool.rejected)
 
     def forget(self) -> list[SpooledFile]:
         """Take back what was taken since ``keep``; the resource's files that are worth nothing any more."""
         self._waiting.clear()
-        seen, self._spool.known = self._point
+        seen, self._spool.known, self._spool.rejected = self._point
         self._seen = dict.fromkeys(list(self._seen)[:seen])
         for file in self._aside.forget():
             file.path.unlink()
@@ -127,18 +134,49 @@ class Intake:
         return []
 
     def _put_aside(self, items: list[Rejected]) -> None:
-        rows = [
+        if items:
+            self._spool.rejected += len(items)
+            kind = self._books.target.kind
+            self._aside.add(_documents(self._spool.resource.name, items, self._now, kind))
+
+
+def set_aside(aside: ResourceSpool, resource: str, misfits: Iterable[Misfit], now: datetime) -> None:
+    """Put values that Redshift can't hold into its quarantine, under the row and the column they are of.
+
+    Args:
+        aside: takes the rows of the quarantine.
+    """
+    items = [
+        Rejected(f"{VALUE}{m.run_seq}.{m.row_no}.{m.column}", m.why, m.value.encode("utf-8", "surrogatepass"))
+        for m in misfits
+    ]
+    if items:
+        aside.add(_documents(resource, items, now.isoformat(), "redshift"))
+
+
+def _documents(resource: str, items: Iterable[Rejected], now: str, kind: str) -> bytes:
+    return json.dumps(
+        [
             {
-                "resource": self._spool.resource.name,
-                "reason": item.reason,
+                "resource": resource,
+                "reason": reason,
                 "source_key": item.key,
-                "raw_bytes": b64encode(item.record).decode(),
-                "detected_at": self._now,
+                "raw_bytes": b64encode(part).decode(),
+                "detected_at": now,
             }
             for item in items
+            for part, reason in _parts(item, kind)
         ]
-        if rows:
-            self._aside.add(json.dumps(rows).encode())
+    ).encode()
+
+
+def _parts(item: Rejected, kind: str) -> Iterator[tuple[bytes, str]]:
+    """What fits into a text of the warehouse, with its reason."""
+    size = _PART_BYTES if kind == "redshift" else len(item.record)
+    count = max(1, -(-len(item.record) // max(1, size)))
+    for number in range(count):
+        said = f" (part {number + 1} of {count})" if count > 1 else ""
+        yield item.record[number * size : (number + 1) * size], item.reason + said
 
 
 def retried(loader: Loader, target: Target) -> Loader | None:
@@ -184,9 +222,11 @@ def still_there(source: str, target: Target) -> str:
 def _reader(resource: Resource, target: Target) -> Any:
     def read(books: Books, account: Account, window: Window | None) -> Documents:
         assert resource.judge is not None
-        for raw in books.quarantined_records(resource.name, account.id):
-            # Asked for only where it is needed: a warehouse without personal data has no key.
-            opened = privacy_keys.ring(target).revealed(Personal.DOCUMENT, raw) if is_sealed(raw) else raw
-            yield resource.judge(b64decode(opened))
+        for parts in books.quarantined_records(resource.name, account.id):
+            yield resource.judge(b"".join(b64decode(_opened(part)) for part in parts))
+
+    def _opened(raw: str) -> str:
+        # Asked for only where it is needed: a warehouse without personal data has no key.
+        return privacy_keys.ring(target).revealed(Personal.DOCUMENT, raw) if is_sealed(raw) else raw
 
     return read

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from loaders._core import decoding
 from loaders._core.crash import kill_point
 from loaders._core.databases.copying import TableCopy
+from loaders._core.databases.redshift import RedshiftCopy
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings, Window
 from loaders._core.destination import LandingError
 from loaders._core.errors import AccountError, AdstarError, ConfigurationError, UsageError
@@ -25,7 +26,7 @@ from loaders._core.naming import ColumnNames
 from loaders._core.ops import RESUMED_DAYS, Books, ResourceRecord, Run
 from loaders._core.privacy.books import protection_of
 from loaders._core.privacy.values import Protection, pseudonym_columns
-from loaders._core.quarantine import QUARANTINE, Intake
+from loaders._core.quarantine import QUARANTINE, Intake, set_aside
 from loaders._core.redact import redact
 from loaders._core.sets import Day, Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, plain
 from loaders._core.stream import Keyed, Mark, OfDay, Rejected, Version
@@ -241,11 +242,17 @@ class SourceRun:
             shared = {r.name for r in self.loader.resources if not r.per_account}
             landed = any(r.outcome == "ok" and r.resource not in shared for r in self.result.records)
             self.result.outcome = "partial" if landed or self._skipped_days else "failed"
+        where = f"raw_{self.loader.name}.{QUARANTINE.name}"
         for name in sorted({r.resource for r in self.result.records if r.rows_quarantined}):
             records = [r for r in self.result.records if r.resource == name]
             aside, read = sum(r.rows_quarantined for r in records), sum(r.rows_read for r in records)
-            where = f"raw_{self.loader.name}.{QUARANTINE.name}"
             self.notes.append(f"{aside:,} of {read:,} records of {name} went to {where}, with the reason")
+        for name in sorted({r.resource for r in self.result.records if r.values_quarantined}):
+            count = sum(r.values_quarantined for r in self.result.records if r.resource == name)
+            self.notes.append(
+                f"{count:,} values of {name} went to {where}, with the reason: Redshift can't hold them, and"
+                " their rows have landed without them"
+            )
         self.result.message = self._message()
 
     def _message(self, error: BaseException | None = None) -> str | None:
@@ -467,7 +474,9 @@ class _Reader:
         began = time.monotonic()
         run, name = self._run, self._run.loader.name
         assert resource.copy
-        copied = TableCopy(
+        aside = self._spool_of(QUARANTINE, account)
+        kind = TableCopy if run.books.target.kind == "postgres" else RedshiftCopy
+        copied = kind(
             resource,
             account,
             resource.copy(self._api, account),
@@ -476,11 +485,14 @@ class _Reader:
             run_seq=self._lease.run_seq,
             load_id=self._load_id,
             earlier=earlier,
+            aside=aside,
             protection=run.protection,
             check=self._lease.check,
             noted=lambda rows: run._progress.reading(name, account.id, resource.name, rows),
         ).land(run.clock.now())
         copied.record.seconds = time.monotonic() - began
+        aside.finish()
+        harvest.files.setdefault(QUARANTINE.name, []).extend(aside.files)
         harvest.receipts.append(copied.receipt)
         harvest.records.append(copied.record)
         for note in copied.notes:
@@ -492,6 +504,19 @@ class _Reader:
             if spool.aside is not None:
                 self._landing.discard(QUARANTINE.name, spool.aside.files)
 
+    def _spool_of(self, resource: Resource, account: Account, window: Window | None = None) -> ResourceSpool:
+        return ResourceSpool(
+            resource,
+            account,
+            window,
+            names=self._names[resource.name],
+            folder=self._landing.spool,
+            run_seq=self._lease.run_seq,
+            load_id=self._load_id,
+            numbers=self._run._file_numbers,
+            protection=self._run.protection,
+        )
+
     def _spool(
         self,
         account: Account,
@@ -502,20 +527,7 @@ class _Reader:
     ) -> float:
         began = time.monotonic()
         asked = window if resource.day else None
-        spool, aside = (
-            ResourceSpool(
-                each,
-                account,
-                asked if each is resource else None,
-                names=self._names[each.name],
-                folder=self._landing.spool,
-                run_seq=self._lease.run_seq,
-                load_id=self._load_id,
-                numbers=self._run._file_numbers,
-                protection=self._run.protection,
-            )
-            for each in (resource, QUARANTINE)
-        )
+        spool, aside = self._spool_of(resource, account, asked), self._spool_of(QUARANTINE, account)
         spools.append(spool)
         intake = Intake(spool, aside, self._run.books, self._run.clock.now())
         looked_at = 0
@@ -599,8 +611,7 @@ class _Reader:
             record = ResourceRecord(resource.name, account.id, seconds=took, rows_known=spool.known)
             record.escaped = spool.escaped
             if spool.aside is not None:
-                record.rows_quarantined = spool.aside.rows
-                harvest.files.setdefault(QUARANTINE.name, []).extend(spool.aside.files)
+                record.rows_quarantined = spool.rejected
             record.rows_read = spool.rows + record.rows_quarantined + record.rows_known
             if resource.day:
                 record.since, record.until = since, until
@@ -642,6 +653,12 @@ class _Reader:
             kept = [keep_days(file, changed) for file in spool.files]
             harvest.files[resource.name] = [file for file in kept if file is not None]
             record.rows_landed = sum(file.rows for file in harvest.files[resource.name])
+            if spool.aside is not None:
+                misfits = self._landing.fit(harvest.files[resource.name])
+                set_aside(spool.aside, resource.name, misfits, read_at)
+                spool.aside.finish()
+                record.values_quarantined = len(misfits)
+                harvest.files.setdefault(QUARANTINE.name, []).extend(spool.aside.files)
             harvest.records.append(record)
         return harvest
 

@@ -158,6 +158,7 @@ class ResourceSpool:
         self.escaped = 0
         self.versions: dict[Day, Version] = {}
         self.known = 0  # records that came again
+        self.rejected = 0  # records in quarantine
         self.aside: ResourceSpool | None = None  # its records in quarantine
         self.day: Day = None
         self._numbers = numbers

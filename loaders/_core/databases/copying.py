@@ -8,6 +8,8 @@ and the next run takes them away. What a table gives lands in one of two ways:
   version already. Every committed set counts, the newest version of a key is the one with the highest
   ``(_run_seq, _row_no)``. The cursor stands in the receipt's version, so it counts when the rows do.
 - *whole* (no cursor, and sweeps of keys): all rows, if the set differs from the one before.
+
+What is said here is said for Postgres; ``redshift`` has what is otherwise there.
 """
 
 # ruff: noqa: S608  (what is put into statements are names that we made, quoted; values go beside them)
@@ -30,12 +32,12 @@ import xxhash
 from loaders._core.crash import kill_point
 from loaders._core.declare import Account, Resource
 from loaders._core.destination import LandingError
-from loaders._core.errors import AdstarError, ConfigurationError
+from loaders._core.errors import AdstarError
 from loaders._core.naming import SYSTEM_COLUMNS, ColumnNames
 from loaders._core.ops import Books, ResourceRecord
 from loaders._core.privacy.books import Treatment, remap
 from loaders._core.privacy.values import Personal, Protection, pseudonym_columns
-from loaders._core.sets import Receipt, SetSum
+from loaders._core.sets import Receipt, ResourceSpool, SetSum
 
 KEYS = "__keys"
 BATCH_ROWS = 2_000
@@ -179,10 +181,16 @@ class TableCopy:
     Args:
         names: the raw table's columns; added to.
         earlier: the newest committed receipt of the table.
+        aside: takes what goes to the quarantine.
         protection: what treats the personal columns once they are in the warehouse, before they count.
         check: raises when the lease is lost.
         noted: called with numbers of rows as they are read.
+
+    Attributes:
+        order: SQL that says how a raw table is sorted.
     """
+
+    order = ""
 
     def __init__(
         self,
@@ -195,6 +203,7 @@ class TableCopy:
         run_seq: int,
         load_id: str,
         earlier: Receipt | None,
+        aside: ResourceSpool,
         protection: Protection,
         check: Callable[[], None],
         noted: Callable[[int], None],
@@ -208,11 +217,15 @@ class TableCopy:
         self._run_seq = run_seq
         self._load_id = load_id
         self._earlier = earlier
+        self._aside = aside
+        self._misfits = 0
         self._protection = protection
         self._personal: dict[str, Personal] = {}
         # What is sealed is text.
         sealed = resource.personal if protection.sealing else {}
-        self._columns = [replace(c, type="text") if c.name in sealed else c for c in reading.columns]
+        self._columns = [
+            replace(c, type=self._held_as("text" if c.name in sealed else c.type)) for c in reading.columns
+        ]
         self._check = check
         self._noted = noted
         self._table = f'{books.schema}."{resource.name}"'
@@ -223,14 +236,9 @@ class TableCopy:
 
         Raises:
             LandingError: the warehouse does not take a row.
-            ConfigurationError: the warehouse can't take tables this way.
             Whatever reading raises.
         """
-        if self._books.target.kind != "postgres":
-            raise ConfigurationError(
-                f"tables of databases land by COPY from a stream, which target {self._books.target.name!r}"
-                f" ({self._books.target.kind}) has not; use a Postgres warehouse for {self._books.pipeline}"
-            )
+        self._read_at = read_at
         with closing(self._books.target.connect()) as connection, connection.cursor() as cursor:
             return self._land(connection, cursor, read_at)
 
@@ -249,6 +257,7 @@ class TableCopy:
         record.rows_landed = landed if pointed == self._run_seq else 0
         record.sets_unchanged = int(pointed != self._run_seq)
         record.sets_landed = 1 - record.sets_unchanged
+        record.values_quarantined = self._misfits
         record.message = "; ".join(self.notes) or None
         receipt = Receipt(
             resource=self._resource.name,
@@ -266,10 +275,14 @@ class TableCopy:
 
     # -- the raw table ----------------------------------------------------------------------------
 
+    def _held_as(self, kind: str) -> str:
+        """The warehouse's type for a type of ``Column``, as ``_types`` says it."""
+        return kind
+
     def _lay_out(self, cursor: Any) -> bool:
         """Find the raw column of each column, adding what is missing; is the table still to be made?"""
         present = self._types(cursor, self._table)
-        added: list[str] = []
+        added: list[tuple[str, str]] = []
         for column in self._columns:
             known = set(self._names.paths)
             name = self._names.name((column.name,))
@@ -283,23 +296,28 @@ class TableCopy:
                     )
             self._raw.append(name)
             if present and name not in present:
-                added.append(f'add column "{name}" {column.type}')
+                added.append((name, column.type))
             if column.name in self._resource.personal:
                 self._personal[name] = self._resource.personal[column.name]
-        added += [
-            f"add column {_quoted(name)} text" for name in self._pseudonyms if present and name not in present
-        ]
+        text = self._held_as("text")
+        added += [(name, text) for name in self._pseudonyms if present and name not in present]
         if added:
-            cursor.execute(f"alter table {self._table} {', '.join(added)}")
+            self._add(cursor, added)
         return not present
+
+    def _add(self, cursor: Any, columns: list[tuple[str, str]]) -> None:
+        """Give the table further columns, by name and type."""
+        each = ", ".join(f"add column {_quoted(name)} {kind}" for name, kind in columns)
+        cursor.execute(f"alter table {self._table} {each}")
 
     def _create(self, cursor: Any) -> None:
         # With its first rows in one transaction: nothing is left of a killed run, and no log need be written.
-        columns = [*zip(self._raw, self._columns, strict=True)]
-        columns += [(name, Column(name, "text")) for name in self._pseudonyms]
+        columns = [(name, column.type) for name, column in zip(self._raw, self._columns, strict=True)]
+        columns += [(name, self._held_as("text")) for name in self._pseudonyms]
         cursor.execute(
             f"create table {self._table} (_run_seq bigint, _row_no bigint, _account varchar(200), _day date,"
-            f" _dlt_load_id varchar(64), {', '.join(f'{_quoted(name)} {c.type}' for name, c in columns)})"
+            f" _dlt_load_id varchar(64), {', '.join(f'{_quoted(name)} {kind}' for name, kind in columns)})"
+            + self.order
         )
 
     def _types(self, cursor: Any, table: str) -> dict[str, str]:
@@ -326,7 +344,7 @@ class TableCopy:
             total = self._stream(cursor, self._table, self._reading.rows)
             self._treat(cursor, self._table, f"_run_seq = {self._run_seq} and _day is null")
             return total.rows, total.rows, total.rows_hash, self._run_seq
-        cursor.execute(f"create temp table staged (like {self._table}) on commit drop")
+        self._stage(cursor)
         if self._reading.cursor is None:
             total = self._stream(cursor, "staged", self._reading.rows)
             same = (total.rows, total.rows_hash) == (self._earlier.rows, self._earlier.rows_hash)
@@ -343,6 +361,10 @@ class TableCopy:
         total = self._said(cursor)
         self._move(cursor)
         return read, total.rows, total.rows_hash, self._run_seq
+
+    def _stage(self, cursor: Any) -> None:
+        """Make ``staged``, where rows are looked at before they land."""
+        cursor.execute(f"create temp table staged (like {self._table}) on commit drop")
 
     def _stream(self, cursor: Any, into: str, read: Callable[[Write], None], start: int = 0) -> SetSum:
         account = self._account.id.translate(_ESCAPES).replace("%", "%%")
@@ -418,21 +440,30 @@ class TableCopy:
         column = self._reading.cursor
         if column is None or since is None:
             return 0
-        name = _quoted(self._raw[self._reading.columns.index(column)])
+        name, kind = self._raw_cursor(column)
         _, clock = self._reading.reached()
         cursor.execute(
-            f"select exists (select from staged where {name} is null or {name} > %s::{column.type})", [clock]
+            f"select 1 from staged where {name} is null or {name} > cast(%s as {kind}) limit 1", [clock]
         )
-        if cursor.fetchone()[0]:
+        if cursor.fetchone():
             return 0
         cursor.execute(
             f"select coalesce(min(run_seq), 0) from {self._books.schema}.covered join ops.commits using"
-            " (run_seq) where resource = %s and account = %s and version::json ->> 'column' = %s"
-            f" and version::json ->> 'type' = %s and (version::json ->> 'cursor')::{column.type}"
-            f" >= %s::{column.type}",
+            f" (run_seq) where resource = %s and account = %s and {self._of_version('column')} = %s"
+            f" and {self._of_version('type')} = %s"
+            f" and cast({self._of_version('cursor')} as {kind}) >= cast(%s as {kind})",
             [self._resource.name, self._account.id, column.name, column.type, since],
         )
         return int(cursor.fetchone()[0])
+
+    def _raw_cursor(self, column: Column) -> tuple[str, str]:
+        """Name and type that the cursor has in raw."""
+        place = self._reading.columns.index(column)
+        return _quoted(self._raw[place]), self._columns[place].type
+
+    def _of_version(self, key: str) -> str:
+        """SQL for a member of a receipt's version."""
+        return f"version::json ->> '{key}'"
 
     def _take_missed(self, cursor: Any) -> int:
         """Read what a sweep of this run has found and the cursor has not: rows whose cursor was set back."""
@@ -440,20 +471,10 @@ class TableCopy:
         column = self._reading.cursor
         if column is None:
             return 0
-        name = _quoted(self._raw[self._reading.columns.index(column)])
+        name, _ = self._raw_cursor(column)
         if not {*key, name} <= set(map(_quoted, self._types(cursor, keys_table))):
             return 0
-        cursor.execute(
-            f"create temp table missed on commit drop as select {_of('k', key)} from {keys_table} k"
-            f" where k._account = %s and k._day is null and k._run_seq = %s"
-            f" and not exists (select from staged s where {_same('s', 'k', key)})"
-            f" and not exists (select from (select distinct on ({_of('r', key)}) {_of('r', key)}, r.{name}"
-            f" from {self._table} r where r._account = %s and r._day is null"
-            f" and exists (select from ops.commits c where c.run_seq = r._run_seq)"
-            f" order by {_of('r', key)}, r._run_seq desc, r._row_no desc) newest"
-            f" where {_same('newest', 'k', key)} and newest.{name} is not distinct from k.{name})",
-            [self._account.id, self._run_seq, self._account.id],
-        )
+        self._find_missed(cursor, keys_table, key, name)
         read = 0
         while keys := self._next_missed(cursor, key):
             read += self._stream(
@@ -469,6 +490,20 @@ class TableCopy:
                 " more than the lag; the sweep of keys has found them and they were read"
             )
         return read
+
+    def _find_missed(self, cursor: Any, keys_table: str, key: list[str], name: str) -> None:
+        """Make ``missed``: the keys that the sweep has and raw has not, or not with this cursor ``name``."""
+        cursor.execute(
+            f"create temp table missed on commit drop as select {_of('k', key)} from {keys_table} k"
+            f" where k._account = %s and k._day is null and k._run_seq = %s"
+            f" and not exists (select from staged s where {_same('s', 'k', key)})"
+            f" and not exists (select from (select distinct on ({_of('r', key)}) {_of('r', key)}, r.{name}"
+            f" from {self._table} r where r._account = %s and r._day is null"
+            f" and exists (select from ops.commits c where c.run_seq = r._run_seq)"
+            f" order by {_of('r', key)}, r._run_seq desc, r._row_no desc) newest"
+            f" where {_same('newest', 'k', key)} and newest.{name} is not distinct from k.{name})",
+            [self._account.id, self._run_seq, self._account.id],
+        )
 
     def _next_missed(self, cursor: Any, key: list[str]) -> list[tuple[str, ...]]:
         cursor.execute(

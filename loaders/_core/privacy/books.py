@@ -12,13 +12,16 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
+from loaders._core import redshift
 from loaders._core.errors import ConfigurationError
 from loaders._core.privacy import keys as privacy_keys
 from loaders._core.privacy.values import (
     IDENTITY,
     LINKING,
+    SEALED,
     Personal,
     Protection,
     Ring,
@@ -105,12 +108,22 @@ revoke all on function ops.privacy_reveal(text, text) from public;
 """
 
 
-def note(cursor: Any, action: str, reason: str, *, pseudonym: str | None = None, place: str = "") -> None:
-    """A line of the audit, on Postgres."""
+def note(
+    cursor: Any,
+    action: str,
+    reason: str,
+    *,
+    pseudonym: str | None = None,
+    place: str = "",
+    clock: str = "clock_timestamp()",
+) -> None:
+    """A line of the audit; ``clock`` is SQL for the present instant."""
+    cursor.execute("select session_user")
+    (who,) = cursor.fetchone()
     cursor.execute(
         "insert into ops.privacy_audit (at, who, action, reason, pseudonym, column_name)"
-        " values (clock_timestamp(), session_user, %s, %s, %s, %s)",
-        [action, reason, pseudonym, place or None],
+        f" values ({clock}, %s, %s, %s, %s, %s)",
+        [who, action, reason, pseudonym, place or None],
     )
 
 
@@ -156,25 +169,73 @@ def tombstones(cursor: Any) -> set[str]:
     return {row[0] for row in cursor.fetchall()}
 
 
-def personal_tables(cursor: Any) -> dict[tuple[str, str], dict[str, Personal]]:
-    """The raw tables with personal columns that exist, by (schema, table): their columns and classes.
+Tables = dict[tuple[str, str], dict[str, str]]
 
-    Of a quarantine the raw bytes are always personal: who knows what is in them.
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The warehouse's tables by (schema, table), views aside.
+
+    Attributes:
+        tables: columns in order, with their types.
+        personal: of raw tables the personal columns and their classes.
     """
+
+    tables: Tables
+    personal: dict[tuple[str, str], dict[str, Personal]]
+
+    def text(self, place: tuple[str, str], column: str) -> str:
+        """SQL for the text of a column of a table, as ``as_text``."""
+        return as_text(column, self.tables[place][column])
+
+
+def catalogue(cursor: Any) -> Catalogue:
+    """What tables there are."""
+    tables = _tables(cursor)
+    return Catalogue(tables, _personal(cursor, tables))
+
+
+def _tables(cursor: Any) -> Tables:
+    # Catalogues are asked alone: Redshift joins them with no table.
     cursor.execute(
-        "select 'raw_' || p.pipeline, p.resource, p.column_name, p.class from ops.personal_columns p"
-        " join information_schema.columns c on c.table_schema = 'raw_' || p.pipeline"
-        " and c.table_name = p.resource and c.column_name = p.column_name order by 1, 2, c.ordinal_position"
+        "select c.table_schema, c.table_name, c.column_name, c.data_type from information_schema.columns c"
+        " join information_schema.tables t on t.table_schema = c.table_schema and t.table_name = c.table_name"
+        " where t.table_type = 'BASE TABLE' order by c.table_schema, c.table_name, c.ordinal_position"
     )
-    rows = cursor.fetchall()
-    cursor.execute(
-        "select table_schema, table_name, column_name, 'document' from information_schema.columns"
-        " where table_name = 'quarantine' and column_name in ('raw_bytes', 'source_key')"
-        " and table_schema like 'raw\\_%'"
-    )
+    found: Tables = {}
+    for schema, table, column, kind in cursor.fetchall():
+        if not schema.startswith("pg_") and schema != "information_schema":
+            found.setdefault((schema, table), {})[column] = kind
+    return found
+
+
+def as_text(column: str, kind: str) -> str:
+    """SQL for a column's value as text; of Redshift's SUPER a text is itself, and the rest JSON."""
+    if kind == "super":
+        document = f'json_serialize("{column}")'
+        return f'case when is_varchar("{column}") then cast("{column}" as varchar) else {document} end'
+    return f'cast("{column}" as varchar)'
+
+
+def from_text(text: str, column: str, kind: str) -> str:
+    """SQL for what ``as_text`` has made a text of, given that text."""
+    if kind == "super":
+        return f'case when is_varchar("{column}") then cast({text} as super) else json_parse({text}) end'
+    return f"cast({text} as {kind})"
+
+
+def _personal(cursor: Any, tables: Tables) -> dict[tuple[str, str], dict[str, Personal]]:
+    cursor.execute("select pipeline, resource, column_name, class from ops.personal_columns")
+    declared = {(f"raw_{pipeline}", *place): kind for pipeline, *place, kind in cursor.fetchall()}
     found: dict[tuple[str, str], dict[str, Personal]] = {}
-    for schema, table, column, kind in [*rows, *cursor.fetchall()]:
-        found.setdefault((schema, table), {})[column] = Personal(kind)
+    for (schema, table), columns in tables.items():
+        for column in columns:
+            kind = declared.get((schema, table, column))
+            # Of a quarantine the raw bytes always are: who knows what is in them.
+            if table == "quarantine" and schema.startswith("raw_") and column in ("raw_bytes", "source_key"):
+                kind = Personal.DOCUMENT
+            if kind:
+                found.setdefault((schema, table), {})[column] = Personal(kind)
     return found
 
 
@@ -189,7 +250,7 @@ def remap(
     treat: Callable[[str, Personal, list[str]], Iterable[Treatment]],
     where: str,
 ) -> int:
-    """Replace values and pseudonyms of rows of a raw table, in one statement; the number of rows.
+    """Replace values and pseudonyms of rows of a raw table on Postgres, in one statement; the number of rows.
 
     Args:
         treat: (column, class, values) -> the treatment of each of these values, in order.
@@ -207,9 +268,9 @@ def remap(
             (value, pseudonym, landed, str(erased))
             for value, (pseudonym, landed, erased) in zip(values, treat(column, kind, values), strict=True)
         ]
-        copy_in(cursor, name, "original text, pseudonym text, landed text, erased boolean", rows)
+        copy_in(cursor, None, name, ("original", "pseudonym", "landed", "erased"), rows)
         joins.append(f'left join {name} on {name}.original = rows."{column}"::text')
-        (gone if kind in IDENTITY else hinted).append(f"coalesce({name}.erased, false)")
+        (gone if kind in IDENTITY else hinted).append(f"coalesce({name}.erased = 'True', false)")
         if kind in IDENTITY:
             named.append(f"{name}.pseudonym is not null")
     is_gone = f"({' or '.join(gone)} or (({' or '.join(hinted)}) and not ({' or '.join(named)})))"
@@ -217,7 +278,9 @@ def remap(
     types = _types(cursor, table)
     for number, (column, kind) in enumerate(personal.items()):
         name = f"privacy_map_{number}"
-        blank = f"{is_gone} or coalesce({name}.erased, false)" if kind is Personal.DOCUMENT else is_gone
+        blank = (
+            f"{is_gone} or coalesce({name}.erased = 'True', false)" if kind is Personal.DOCUMENT else is_gone
+        )
         sets.append(f'"{column}" = case when {blank} then null else {name}.landed::{types[column]} end')
         if kind is not Personal.DOCUMENT:
             pseudonym = f'coalesce({name}.pseudonym, rows."{pseudonym_column(column)}")'
@@ -234,9 +297,49 @@ def remap(
     return changed
 
 
-def texts(cursor: Any, table: str) -> set[str]:
-    """The columns of a table that can hold ciphertext."""
-    return {c for c, kind in _types(cursor, table).items() if kind in ("text", "character varying")}
+def rekey(
+    cursor: Any,
+    target: Target,
+    found: Catalogue,
+    place: tuple[str, str],
+    *,
+    treat: Callable[[str, Personal, list[str]], Iterable[Treatment]],
+    old: Mapping[str, str],
+) -> int:
+    """As ``remap``, a column at a time, for Redshift: nobody is erased by it. The number of rows.
+
+    Args:
+        place: schema and table.
+        old: by column SQL that says which rows have a value or a pseudonym to replace.
+    """
+    table = f'"{place[0]}"."{place[1]}"'
+    cursor.execute(f"select count(*) from {table} where {' or '.join(f'({each})' for each in old.values())}")
+    count = int(cursor.fetchone()[0])
+    for column, kind in found.personal[place].items() if count else ():
+        said, held = found.text(place, column), found.tables[place][column]
+        cursor.execute(f"select distinct {said} from {table} where {old[column]}")
+        values = [row[0] for row in cursor.fetchall()]
+        treated = zip(values, treat(column, kind, values), strict=True)
+        rows = [(value, landed, pseudonym) for value, (pseudonym, landed, _) in treated]
+        copy_in(cursor, target, "privacy_map", ("privacy_value", "privacy_landed", "privacy_made"), rows)
+        sets = []
+        if held in TEXTS:
+            sealed = f"left(privacy_landed, {len(SEALED)}) = '{SEALED}'"
+            landed = f"cast(privacy_landed as {held})"
+            sets.append(f'"{column}" = case when {sealed} then {landed} else "{column}" end')
+        if kind is not Personal.DOCUMENT:
+            made = pseudonym_column(column)
+            sets.append(f'"{made}" = coalesce(privacy_made, "{made}")')
+        if sets and values:
+            cursor.execute(
+                f"update {table} set {', '.join(sets)} from privacy_map"
+                f" where {said} = privacy_value and ({old[column]})"
+            )
+    return count
+
+
+TEXTS = ("text", "character varying", "super")
+"""Types that can hold ciphertext."""
 
 
 def _types(cursor: Any, table: str) -> dict[str, str]:
@@ -248,9 +351,25 @@ def _types(cursor: Any, table: str) -> dict[str, str]:
     return dict(cursor.fetchall())
 
 
-def copy_in(cursor: Any, name: str, columns: str, rows: Iterable[Sequence[str | None]]) -> None:
-    """A temporary table with these rows, sent as data and never as part of a statement."""
-    cursor.execute(f"create temporary table {name} ({columns})")
+def copy_in(
+    cursor: Any,
+    target: Target | None,
+    name: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str | None]],
+) -> None:
+    """A temporary table of texts with these rows, sent as data and never as part of a statement.
+
+    Args:
+        target: the warehouse, if it may be Redshift.
+    """
+    on_redshift = target is not None and target.kind == "redshift"
+    kind = f"varchar({redshift.TEXT_BYTES})" if on_redshift else "text"
+    cursor.execute(f"drop table if exists {name}")
+    cursor.execute(f"create temporary table {name} ({', '.join(f'{column} {kind}' for column in columns)})")
+    if target is not None and on_redshift:
+        redshift.copy_rows(cursor, target, name, columns, rows)
+        return
     text = io.StringIO("".join("\t".join(map(_copied, row)) + "\n" for row in rows))
     cursor.copy_expert(f"copy {name} from stdin", text)
     cursor.execute(f"analyze {name}")

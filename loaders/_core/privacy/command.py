@@ -18,10 +18,20 @@ from loaders._core import command, places, warehouse
 from loaders._core.declare import Clock
 from loaders._core.errors import AdstarError, ConfigurationError, UsageError
 from loaders._core.privacy import keys as privacy_keys
-from loaders._core.privacy.books import Treatment, note, personal_tables, prepare, remap, texts, tombstones
-from loaders._core.privacy.person import erase, export, leases, postgres_only
+from loaders._core.privacy.books import (
+    TEXTS,
+    Catalogue,
+    Treatment,
+    catalogue,
+    note,
+    prepare,
+    rekey,
+    remap,
+    tombstones,
+)
+from loaders._core.privacy.person import erase, export, leases
 from loaders._core.privacy.scan import scan
-from loaders._core.privacy.values import SEALED, Personal, Protection, Ring, is_sealed, pseudonym_columns
+from loaders._core.privacy.values import SEALED, Personal, Protection, Ring, is_sealed, pseudonym_column
 from loaders._core.warehouse import Target
 
 BY = {"email": Personal.EMAIL, "phone": Personal.PHONE, "user_id": Personal.USER_ID}
@@ -53,13 +63,15 @@ def reveal(target: Target, pseudonym: str, reason: str) -> str:
         UsageError: no row bears the pseudonym and still has its value.
         ConfigurationError: the key is not at hand, or not the one the pseudonym was made with.
     """
-    postgres_only(target)
     ring = privacy_keys.ring(target)
     key = ring.key_of(pseudonym)
     with closing(target.connect()) as connection, connection.cursor() as cursor:
-        prepare(cursor)
-        cursor.execute("select place, class, value from ops.privacy_reveal(%s, %s)", [pseudonym, reason])
-        found = cursor.fetchone()
+        if target.kind == "postgres":
+            prepare(cursor)
+            cursor.execute("select place, class, value from ops.privacy_reveal(%s, %s)", [pseudonym, reason])
+            found = cursor.fetchone()
+        else:
+            found = _noted_and_found(target, cursor, pseudonym, reason)
     if found is None:
         raise UsageError(
             f"{pseudonym} stands in no row of raw, or its person is erased; the question is noted"
@@ -73,6 +85,25 @@ def reveal(target: Target, pseudonym: str, reason: str) -> str:
     return value
 
 
+def _noted_and_found(target: Target, cursor: Any, pseudonym: str, reason: str) -> tuple[str, str, str] | None:
+    """What ``ops.privacy_reveal`` does, where no function can: place, class and value of a pseudonym."""
+    found = catalogue(cursor)
+    for (schema, table), personal in found.personal.items():
+        for column, kind in personal.items():
+            made = pseudonym_column(column)
+            if made not in found.tables[schema, table]:
+                continue
+            held = f'from "{schema}"."{table}" where "{made}" = %s and "{column}" is not null limit 1'
+            cursor.execute(f"select 1 {held}", [pseudonym])
+            if cursor.fetchone():
+                place = f"{schema}.{table}.{column}"
+                note(cursor, "reveal", reason, pseudonym=pseudonym, place=place, clock=target.clock)
+                cursor.execute(f"select {found.text((schema, table), column)} {held}", [pseudonym])
+                return place, kind.value, cursor.fetchone()[0]
+    note(cursor, "reveal", reason, pseudonym=pseudonym, clock=target.clock)
+    return None
+
+
 def rotate(target: Target, say: Callable[[str], None] = print) -> None:
     """Replace the key: all pseudonyms and ciphertexts of raw anew, a table a transaction.
 
@@ -84,7 +115,6 @@ def rotate(target: Target, say: Callable[[str], None] = print) -> None:
         UsageError: there is no other key to replace it with.
         LeaseTaken: a source is being read.
     """
-    postgres_only(target)
     with closing(target.connect()) as connection, connection.cursor() as cursor, leases(target, cursor):
         cursor.execute("select key_id from ops.privacy_keys where retired_at is null")
         active = {row[0] for row in cursor.fetchall()}
@@ -101,7 +131,7 @@ def rotate(target: Target, say: Callable[[str], None] = print) -> None:
         for key_id in sorted(former):
             ring.key_of(f"{key_id}:")
         cursor.execute(
-            "insert into ops.privacy_keys (key_id, first_used_at) select %s, current_timestamp"
+            f"insert into ops.privacy_keys (key_id, first_used_at) select %s, {target.clock}"
             " where not exists (select 1 from ops.privacy_keys where key_id = %s)",
             [current.id] * 2,
         )
@@ -109,15 +139,15 @@ def rotate(target: Target, say: Callable[[str], None] = print) -> None:
         sealing = privacy_keys.sealing()
         buried = tombstones(cursor)
         connection.autocommit = False
-        for (schema, table), personal in personal_tables(cursor).items():
+        found = catalogue(cursor)
+        for place in found.personal:
             with connection:
-                rows = _rekey(cursor, f'{schema}."{table}"', personal, ring, sealing)
+                rows = _rekey(cursor, target, found, place, ring=ring, sealing=sealing)
             if rows:
-                say(f"{schema}.{table}: {rows:,} rows have pseudonyms of {current.id}")
+                say(f"{'.'.join(place)}: {rows:,} rows have pseudonyms of {current.id}")
         with connection:
             cursor.execute(
-                "update ops.privacy_keys set retired_at = current_timestamp where key_id = any(%s)",
-                [list(former)],
+                f"update ops.privacy_keys set retired_at = {target.clock} where key_id in %s", [tuple(former)]
             )
         if not privacy_keys.configured() and not any(t.partition(":")[0] != current.id for t in buried):
             privacy_keys.forget_previous()
@@ -126,11 +156,13 @@ def rotate(target: Target, say: Callable[[str], None] = print) -> None:
         say(f"the tombstones of the erased need {', '.join(needed)}: keep it among the previous keys")
 
 
-def _rekey(cursor: Any, table: str, personal: dict[str, Personal], ring: Ring, sealing: bool) -> int:
+def _rekey(
+    cursor: Any, target: Target, found: Catalogue, place: tuple[str, str], *, ring: Ring, sealing: bool
+) -> int:
     current = ring.current
     protection = Protection(ring)
-
-    sealed = texts(cursor, table) if sealing else set()
+    personal = found.personal[place]
+    sealed = {column for column in personal if sealing and found.tables[place][column] in TEXTS}
 
     def treat(column: str, kind: Personal, values: list[str]) -> list[Treatment]:
         treated: list[Treatment] = []
@@ -141,16 +173,19 @@ def _rekey(cursor: Any, table: str, personal: dict[str, Personal], ring: Ring, s
             treated.append((pseudonym, landed, False))
         return treated
 
-    old = [
-        f'"{column}" is not null and "{column}"::text not like \'{SEALED}{current.id}:%\''
-        + ("" if column in sealed else f" and \"{column}\"::text like '{SEALED}%'")
-        for column in personal
-    ]
-    old += [
-        f'"{column}" is not null and "{made}" not like \'{current.id}:%\''
-        for column, made in pseudonym_columns(personal).items()
-    ]
-    return remap(cursor, table, personal, treat, "(" + " or ".join(f"({each})" for each in old) + ")")
+    old: dict[str, str] = {}
+    for column, kind in personal.items():
+        text = found.text(place, column)
+        other = f"{text} not like '{SEALED}{current.id}:%'"
+        if column not in sealed:
+            other += f" and {text} like '{SEALED}%'"
+        if kind is not Personal.DOCUMENT:
+            other += f" or \"{pseudonym_column(column)}\" not like '{current.id}:%'"
+        old[column] = f'"{column}" is not null and ({other})'
+    if target.kind == "redshift":
+        return rekey(cursor, target, found, place, treat=treat, old=old)
+    table = f'"{place[0]}"."{place[1]}"'
+    return remap(cursor, table, personal, treat, f"({' or '.join(f'({each})' for each in old.values())})")
 
 
 def retention(target: Target, days: int, apply: bool, say: Callable[[str], None] = print) -> None:
@@ -158,15 +193,15 @@ def retention(target: Target, days: int, apply: bool, say: Callable[[str], None]
 
     Rows and pseudonyms stay.
     """
-    postgres_only(target)
     with closing(target.connect()) as connection, connection.cursor() as cursor, leases(target, cursor):
-        prepare(cursor)
+        _guard(target, cursor)
+        found = catalogue(cursor)
         connection.autocommit = False
-        for (schema, table), personal in personal_tables(cursor).items():
+        for (schema, table), personal in found.personal.items():
             held = " or ".join(f'"{column}" is not null' for column in personal)
             old = (
                 f'"{schema}"."{table}" where _run_seq in (select run_seq from ops.commits'
-                f" where committed_at < now() - interval '{int(days)} days') and ({held})"
+                f" where committed_at < {target.clock} - interval '{int(days)} days') and ({held})"
             )
             with connection:
                 cursor.execute(f"select count(*) from {old}")
@@ -175,7 +210,7 @@ def retention(target: Target, days: int, apply: bool, say: Callable[[str], None]
                     blank = ", ".join(f'"{column}" = null' for column in personal)
                     cursor.execute("update " + old.replace(" where ", f" set {blank} where ", 1))
                     said = f"older than {days} days: {count} rows"
-                    note(cursor, "retention", said, place=f"{schema}.{table}")
+                    note(cursor, "retention", said, place=f"{schema}.{table}", clock=target.clock)
             if count:
                 said = "blanked" if apply else "would be blanked"
                 say(f"{schema}.{table}: {count:,} rows older than {days} days {said}")
@@ -183,8 +218,14 @@ def retention(target: Target, days: int, apply: bool, say: Callable[[str], None]
 
 def _note(target: Target, action: str, reason: str, pseudonym: str | None) -> None:
     with closing(target.connect()) as connection, connection.cursor() as cursor:
+        _guard(target, cursor)
+        note(cursor, action, reason, pseudonym=pseudonym, clock=target.clock)
+
+
+def _guard(target: Target, cursor: Any) -> None:
+    """See to it that the audit is guarded, where a warehouse can do that."""
+    if target.kind == "postgres":
         prepare(cursor)
-        note(cursor, action, reason, pseudonym=pseudonym)
 
 
 def _start(args: Namespace) -> dict[Personal, str]:

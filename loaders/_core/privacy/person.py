@@ -14,9 +14,10 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,12 +26,14 @@ from loaders._core import places
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.errors import UsageError
 from loaders._core.lease import Lease
+from loaders._core.ops import VALUE
 from loaders._core.privacy import keys as privacy_keys
-from loaders._core.privacy.books import copy_in, personal_tables
+from loaders._core.privacy import texts
+from loaders._core.privacy.books import Catalogue, as_text, catalogue, copy_in
 from loaders._core.privacy.values import (
     IDENTITY,
     LINKING,
-    SUFFIX,
+    SEALED,
     Personal,
     Ring,
     normalised,
@@ -41,10 +44,8 @@ from loaders._core.privacy.values import (
 from loaders._core.warehouse import Target
 
 AT_MOST = 50
-ERASED = "[erased]"
 # Shorter ones stand in texts that have nothing to do with anybody: 12345678 is no longer chance.
 DISTINCTIVE = 8
-Tables = Mapping[tuple[str, str], Mapping[str, Personal]]
 
 
 @dataclass
@@ -76,7 +77,7 @@ class Erasure:
     pseudonyms: int = 0
 
 
-def find(cursor: Any, ring: Ring, start: Mapping[Personal, str], tables: Tables) -> Person:
+def find(cursor: Any, ring: Ring, start: Mapping[Personal, str], found: Catalogue) -> Person:
     """Everything that is one person's, from one or more of their values.
 
     Raises:
@@ -92,16 +93,15 @@ def find(cursor: Any, ring: Ring, start: Mapping[Personal, str], tables: Tables)
     size = 0
     while size < len(person.pseudonyms):
         size = len(person.pseudonyms)
-        for (schema, table), personal in tables.items():
+        for (schema, table), personal in found.personal.items():
             linking = [pseudonym_column(c) for c, kind in personal.items() if kind in LINKING]
             if not linking:
                 continue
             cursor.execute(
-                f'select distinct unnest(array[{_listed(linking)}]) from "{schema}"."{table}"'
-                f" where {_theirs(personal)}",
-                {"them": list(person.pseudonyms)},
+                f'select distinct {_listed(linking)} from "{schema}"."{table}" where {_theirs(personal)}',
+                {"them": tuple(person.pseudonyms)},
             )
-            person.pseudonyms |= {row[0] for row in cursor.fetchall() if row[0]}
+            person.pseudonyms |= {each for row in cursor.fetchall() for each in row if each}
         if len(person.pseudonyms) > AT_MOST:
             raise UsageError(
                 f"{len(person.pseudonyms)} identities belong together by values they share, which is hardly"
@@ -110,13 +110,13 @@ def find(cursor: Any, ring: Ring, start: Mapping[Personal, str], tables: Tables)
             )
     for kind, value in start.items():
         person.values.setdefault(kind, set()).add(value)
-    for (schema, table), personal in tables.items():
+    for (schema, table), personal in found.personal.items():
         for column, kind in personal.items():
             if kind is not Personal.DOCUMENT and _links(personal):
                 cursor.execute(
-                    f'select distinct "{column}"::text from "{schema}"."{table}"'
+                    f'select distinct {found.text((schema, table), column)} from "{schema}"."{table}"'
                     f' where "{column}" is not null and {_theirs(personal)}',
-                    {"them": list(person.pseudonyms)},
+                    {"them": tuple(person.pseudonyms)},
                 )
                 values = {ring.revealed(kind, row[0]) for row in cursor.fetchall()}
                 person.values.setdefault(kind, set()).update(values)
@@ -131,15 +131,15 @@ def export(target: Target, start: Mapping[Personal, str], path: Path) -> int:
     """
     ring = privacy_keys.ring(target)
     with closing(target.connect()) as connection, connection.cursor() as cursor:
-        tables = personal_tables(cursor)
-        person = find(cursor, ring, start, tables)
+        found = catalogue(cursor)
+        person = find(cursor, ring, start, found)
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             raise UsageError(f"{path} is there already; name a new file") from None
         rows = 0
         with os.fdopen(handle, "w") as file:
-            for table, row in _rows(cursor, ring, person, tables):
+            for table, row in _rows(cursor, ring, person, found):
                 file.write(json.dumps({"table": table, "row": row}, default=str, ensure_ascii=False) + "\n")
                 rows += 1
         return rows
@@ -153,39 +153,43 @@ def erase(target: Target, start: Mapping[Personal, str]) -> Erasure:
 
     Raises:
         LeaseTaken: a source is being read; the tombstones stand, the rest is to be done again.
-        UsageError: as ``find``, or on Redshift.
+        UsageError: as ``find``.
     """
-    postgres_only(target)
     ring = privacy_keys.ring(target)
     done = Erasure()
     with closing(target.connect()) as connection, connection.cursor() as cursor:
-        tables = personal_tables(cursor)
-        person = find(cursor, ring, start, tables)
+        person = find(cursor, ring, start, catalogue(cursor))
         done.pseudonyms = len(person.pseudonyms)
         for pseudonym in sorted(person.pseudonyms):
             cursor.execute(
-                "insert into ops.tombstones (pseudonym, erased_at) select %s, current_timestamp"
+                f"insert into ops.tombstones (pseudonym, erased_at) select %s, {target.clock}"
                 " where not exists (select 1 from ops.tombstones where pseudonym = %s)",
                 [pseudonym] * 2,
             )
         with leases(target, cursor):
             # What landed between finding and tombstones.
-            later = find(cursor, ring, start, tables)
+            found = catalogue(cursor)
+            later = find(cursor, ring, start, found)
             person.pseudonyms |= later.pseudonyms
             for kind, values in later.values.items():
                 person.values.setdefault(kind, set()).update(values)
-            _spare_shared(cursor, ring, person, tables)
+            _spare_shared(cursor, ring, person, found)
             done.files = _clean_files(target, person)
+            search = texts.search(target, cursor, found.tables)
             connection.autocommit = False
             with connection:
-                done.rows = _blank_rows(cursor, person, tables)
-                _remember_patterns(cursor, person)
-                done.texts = _clean_texts(cursor, person, ring, tables)
+                done.rows = _blank_rows(cursor, person, found)
+                search.remember(person.spellings())
+                done.texts = search.clean()
+                for where, count in _drop_documents(cursor, target, ring, person, found).items():
+                    done.texts[where] = done.texts.get(where, 0) + count
             connection.autocommit = True
-            done.left = _leftovers(cursor, person, tables)
+            done.left = [f"{where}: {count:,}" for where, count in search.mentions().items()]
+            done.left += _left_in_rows(cursor, person, found)
             for where in {*done.rows, *(text.rpartition(".")[0] for text in done.texts)}:
                 schema, _, table = where.partition(".")
-                cursor.execute(f'vacuum "{schema}"."{table}"')
+                how = "vacuum" if target.kind == "postgres" else "vacuum delete only"
+                cursor.execute(f'{how} "{schema}"."{table}"')
     return done
 
 
@@ -201,18 +205,6 @@ def leases(target: Target, cursor: Any) -> Iterator[None]:
         for (pipeline,) in cursor.fetchall():
             held.enter_context(Lease(target, pipeline))
         yield
-
-
-def postgres_only(target: Target) -> None:
-    """Refuse where the statements were never tried.
-
-    Raises:
-        UsageError: the warehouse is no Postgres.
-    """
-    if target.kind != "postgres":
-        raise UsageError(
-            "this is written for Postgres and was never tried on Redshift, so it does nothing there"
-        )
 
 
 def _listed(columns: Iterable[str]) -> str:
@@ -231,27 +223,46 @@ def _theirs(personal: Mapping[str, Personal]) -> str:
     """SQL: is a row of this table the person's whose pseudonyms are ``%(them)s``?"""
     names = [f'"{pseudonym_column(c)}"' for c, kind in personal.items() if kind in IDENTITY]
     devices = [f'"{pseudonym_column(c)}"' for c, kind in personal.items() if kind is Personal.DEVICE_ID]
-    named = " or ".join(f"{name} = any(%(them)s)" for name in names) or "false"
-    device = " or ".join(f"{name} = any(%(them)s)" for name in devices) or "false"
+    named = " or ".join(f"{name} in %(them)s" for name in names) or "false"
+    device = " or ".join(f"{name} in %(them)s" for name in devices) or "false"
     nobody = " and ".join(f"{name} is null" for name in names) or "true"
     return f"({named} or (({device}) and {nobody}))"
 
 
-def _rows(cursor: Any, ring: Ring, person: Person, tables: Tables) -> Iterator[tuple[str, dict[str, Any]]]:
-    them = {"them": list(person.pseudonyms)}
-    for (schema, table), personal in tables.items():
+def _rows(cursor: Any, ring: Ring, person: Person, found: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from _rows_of_raw(cursor, ring, person, found)
+    yield from _rows_of_marts(cursor, person, found)
+
+
+def _rows_of_raw(
+    cursor: Any, ring: Ring, person: Person, found: Catalogue
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    them = {"them": tuple(person.pseudonyms)}
+    without: set[tuple[str, str, str]] = set()  # which of their rows may have left a value in quarantine
+    for (schema, table), personal in sorted(
+        found.personal.items(), key=lambda each: each[0][1] == "quarantine"
+    ):
         theirs = _theirs(personal) if _links(personal) else "true"
         cursor.execute(f'select * from "{schema}"."{table}" where {theirs}', them)
         for row in _dicts(cursor):
             for column, kind in personal.items():
                 if row[column] is not None:
                     row[column] = ring.revealed(kind, str(row[column]))
-            if _links(personal) or any(_mentions(row[c], ring, person) for c in personal if row[c]):
+            if _links(personal):
+                without.add((schema, table, f"{row['_run_seq']}.{row['_row_no']}"))
                 yield f"{schema}.{table}", row
+            elif _is_of(row, schema, without) or any(
+                _mentions(row[c], ring, person) for c in personal if row[c]
+            ):
+                yield f"{schema}.{table}", row
+
+
+def _rows_of_marts(cursor: Any, person: Person, found: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
+    them = {"them": tuple(person.pseudonyms)}
     keys: dict[str, set[Any]] = {}
-    star = _star(cursor)
+    star = {place: columns for place, columns in found.tables.items() if place[0].endswith("marts")}
     for (schema, table), columns in star.items():
-        marked = [f'"{c}"::text = any(%(them)s)' for c in columns if "pseudonym" in c]
+        marked = [f"{as_text(c, kind)} in %(them)s" for c, kind in columns.items() if "pseudonym" in c]
         if marked:
             cursor.execute(f'select * from "{schema}"."{table}" where {" or ".join(marked)}', them)
             for row in _dicts(cursor):
@@ -262,23 +273,19 @@ def _rows(cursor: Any, ring: Ring, person: Person, tables: Tables) -> Iterator[t
     for (schema, table), columns in star.items():
         followed = [] if any("pseudonym" in c for c in columns) else [c for c in columns if c in keys]
         if followed:
-            where = " or ".join(f'"{c}" = any(%s)' for c in followed)
+            where = " or ".join(f'"{c}" in %s' for c in followed)
             cursor.execute(
-                f'select * from "{schema}"."{table}" where {where}', [list(keys[c]) for c in followed]
+                f'select * from "{schema}"."{table}" where {where}', [tuple(keys[c]) for c in followed]
             )
             for row in _dicts(cursor):
                 yield f"{schema}.{table}", row
 
 
-def _star(cursor: Any) -> dict[tuple[str, str], list[str]]:
-    """The tables of the marts, and their columns."""
-    cursor.execute(
-        "select c.table_schema, c.table_name, array_agg(c.column_name::text)"
-        " from information_schema.columns c"
-        " join information_schema.tables t using (table_schema, table_name)"
-        " where t.table_type = 'BASE TABLE' and c.table_schema like '%marts' group by 1, 2 order by 1, 2"
-    )
-    return {(schema, table): columns for schema, table, columns in cursor.fetchall()}
+def _is_of(row: Mapping[str, Any], schema: str, rows: Collection[tuple[str, str, str]]) -> bool:
+    """Whether a row of a quarantine is a value of one of these rows."""
+    key = str(row.get("source_key") or "")
+    place = ".".join(key.removeprefix(VALUE).split(".")[:2])
+    return key.startswith(VALUE) and (schema, row.get("resource"), place) in rows
 
 
 def _dicts(cursor: Any) -> list[dict[str, Any]]:
@@ -295,130 +302,113 @@ def _mentions(value: Any, ring: Ring, person: Person) -> bool:
     )
 
 
-def _spare_shared(cursor: Any, ring: Ring, person: Person, tables: Tables) -> None:
+def _spare_shared(cursor: Any, ring: Ring, person: Person, found: Catalogue) -> None:
     """Forget of the person's values those that other people's rows bear as well: they are theirs, too."""
     for kind in (Personal.NAME, Personal.IP, Personal.DEVICE_ID):
         for value in list(person.values.get(kind, ())):
-            pseudonyms = [key.pseudonym(kind, value) for key in ring.keys.values()]
-            for (schema, table), personal in tables.items():
+            pseudonyms = tuple(key.pseudonym(kind, value) for key in ring.keys.values())
+            for (schema, table), personal in found.personal.items():
                 columns = [pseudonym_column(c) for c, each in personal.items() if each is kind]
                 if not columns:
                     continue
                 cursor.execute(
                     f'select 1 from "{schema}"."{table}" where {_theirs(personal)} is not true and ('
-                    + " or ".join(f'"{c}" = any(%(such)s)' for c in columns)
+                    + " or ".join(f'"{c}" in %(such)s' for c in columns)
                     + ") limit 1",
-                    {"them": list(person.pseudonyms), "such": pseudonyms},
+                    {"them": tuple(person.pseudonyms), "such": pseudonyms},
                 )
                 if cursor.fetchone():
                     person.values[kind].discard(value)
 
 
-def _remember_patterns(cursor: Any, person: Person) -> None:
-    """A temporary table with one regular expression; statements are seen in the server's views."""
-    spellings = sorted(person.spellings(), key=len, reverse=True)
-    any_of = "|".join(re.sub(r"([^\w\s@])", r"\\\1", each) for each in spellings) or "(?!x)x"
-    pattern = f"(?<![[:alnum:]])({any_of})(?![[:alnum:]])"
-    cursor.execute("drop table if exists privacy_pattern")
-    copy_in(cursor, "privacy_pattern", "pattern text", [[pattern]])
-
-
-_PATTERN = "(select pattern from privacy_pattern)"
-
-
-def _mentioning(cursor: Any) -> list[tuple[str, str, str, str, int]]:
-    """Every text column of the warehouse that holds the pattern: schema, table, column, type, and how often.
-
-    One reading of each table; columns of pseudonyms are left out.
-    """
-    cursor.execute(
-        "select c.table_schema, c.table_name, array_agg(array[c.column_name::text, c.udt_name::text])"
-        " from information_schema.columns c"
-        " join information_schema.tables t using (table_schema, table_name)"
-        " where t.table_type = 'BASE TABLE' and c.table_schema not like 'pg\\_%'"
-        " and c.table_schema <> 'information_schema'"
-        " and (c.table_schema, c.table_name) <> ('ops', 'tombstones')"
-        " and c.data_type in ('text', 'character varying', 'json', 'jsonb') group by 1, 2 order by 1, 2"
-    )
-    found = []
-    for schema, table, columns in cursor.fetchall():
-        searched = [(column, kind) for column, kind in columns if not column.endswith(SUFFIX)]
-        if not searched:
-            continue
-        counts = [f'count(*) filter (where "{column}"::text ~* {_PATTERN})' for column, _ in searched]
-        cursor.execute(f'select {", ".join(counts)} from "{schema}"."{table}"')
-        for (column, kind), count in zip(searched, cursor.fetchone(), strict=True):
-            if count:
-                found.append((schema, table, column, kind, count))
-    return found
-
-
-def _clean_texts(cursor: Any, person: Person, ring: Ring, tables: Tables) -> dict[str, int]:
-    """Replace the person's values in any text of the warehouse, and drop documents that hold one."""
-    cleaned: dict[str, int] = {}
-    for schema, table, column, kind, count in _mentioning(cursor):
-        audit = (schema, table) == ("ops", "privacy_audit")
-        if audit:  # Whoever wrote a value into a reason: it may not stay.
-            cursor.execute("alter table ops.privacy_audit disable trigger user")
-        cursor.execute(
-            f'update "{schema}"."{table}" set "{column}" ='
-            f" regexp_replace(\"{column}\"::text, {_PATTERN}, '{ERASED}', 'gi')::{kind}"
-            f' where "{column}"::text ~* {_PATTERN}'
-        )
-        if audit:
-            cursor.execute("alter table ops.privacy_audit enable trigger user")
-        cleaned[f"{schema}.{table}.{column}"] = count
-    for (schema, table), personal in tables.items():
+def _drop_documents(
+    cursor: Any, target: Target, ring: Ring, person: Person, found: Catalogue
+) -> dict[str, int]:
+    """Take out documents that name the person where no text tells the server: sealed ones, and base64."""
+    dropped: dict[str, int] = {}
+    for (schema, table), personal in found.personal.items():
         for column in (c for c, kind in personal.items() if kind is Personal.DOCUMENT):
+            is_aside = table == "quarantine"
+            said = found.text((schema, table), column)
+            # What was long stands there in parts, and a value may be at their seam.
+            parted = is_aside and column == "raw_bytes" and "source_key" in found.tables[schema, table]
+            key = "_run_seq, source_key, _row_no" if parted else "null, null, null"
             cursor.execute(
-                f'select ctid::text, "{column}" from "{schema}"."{table}" where "{column}" is not null'
-                + ("" if table == "quarantine" else f" and \"{column}\"::text like 'sealed:%'")
+                f'select {said}, {key} from "{schema}"."{table}" where "{column}" is not null'
+                + ("" if is_aside else f" and {said} like '{SEALED}%'")
+                + (" order by _run_seq, source_key, _row_no" if parted else "")
             )
-            telling = [
-                place
-                for place, text in cursor.fetchall()
-                if _mentions(ring.revealed(Personal.DOCUMENT, str(text)), ring, person)
-            ]
+            telling: set[str] = set()
+            for _, parts in groupby(cursor.fetchall(), lambda row: row[1:3] if row[2] else object()):
+                held = list(dict.fromkeys((row[3], row[0]) for row in parts))
+                opened = "".join(ring.revealed(Personal.DOCUMENT, text) for _, text in held)
+                if _mentions(opened, ring, person):
+                    telling |= {text for _, text in held}
             if telling:
+                copy_in(cursor, target, "privacy_telling", ("privacy_value",), [[text] for text in telling])
                 cursor.execute(
-                    f'update "{schema}"."{table}" set "{column}" = null where ctid = any(%s::tid[])',
-                    [telling],
+                    f'update "{schema}"."{table}" set "{column}" = null from privacy_telling'
+                    f" where {said} = privacy_value"
                 )
-                name = f"{schema}.{table}.{column}"
-                cleaned[name] = cleaned.get(name, 0) + cursor.rowcount
-    return cleaned
+                dropped[f"{schema}.{table}.{column}"] = cursor.rowcount
+    return dropped
 
 
-def _blank_rows(cursor: Any, person: Person, tables: Tables) -> dict[str, int]:
+def _blank_rows(cursor: Any, person: Person, found: Catalogue) -> dict[str, int]:
     """Null the personal columns of the person's rows, and the pseudonyms that link nothing."""
     blanked: dict[str, int] = {}
-    for (schema, table), personal in tables.items():
+    aside = {
+        schema for schema, table in found.personal if table == "quarantine" and _has_values(cursor, schema)
+    }
+    for (schema, table), personal in found.personal.items():
         if not _links(personal):
             continue
+        for column in personal if schema in aside else ():
+            cursor.execute(
+                f'update "{schema}".quarantine set raw_bytes = null where raw_bytes is not null'
+                " and resource = %(table)s and source_key in (select %(value)s"
+                " || cast(_run_seq as varchar) || '.' || cast(_row_no as varchar) || %(column)s"
+                f' from "{schema}"."{table}" where {_theirs(personal)})',
+                {
+                    "them": tuple(person.pseudonyms),
+                    "table": table,
+                    "value": VALUE,
+                    "column": f".{column}",
+                },
+            )
+            if cursor.rowcount:
+                where = f"{schema}.quarantine"
+                blanked[where] = blanked.get(where, 0) + cursor.rowcount
         columns = [*personal]
         columns += [p for c, p in pseudonym_columns(personal).items() if personal[c] not in LINKING]
         cursor.execute(
             f'update "{schema}"."{table}" set '
             + ", ".join(f'"{c}" = null' for c in columns)
             + f" where {_theirs(personal)} and {_any_held(columns)}",
-            {"them": list(person.pseudonyms)},
+            {"them": tuple(person.pseudonyms)},
         )
         if cursor.rowcount:
             blanked[f"{schema}.{table}"] = cursor.rowcount
     return blanked
 
 
-def _leftovers(cursor: Any, person: Person, tables: Tables) -> list[str]:
-    """Where something of the person still stands, with how many rows: the proof that nothing does."""
-    left = [
-        f"{schema}.{table}.{column}: {count:,}" for schema, table, column, _, count in _mentioning(cursor)
-    ]
-    for (schema, table), personal in tables.items():
+def _has_values(cursor: Any, schema: str) -> bool:
+    """Whether a quarantine has single values, whose rows have landed without them."""
+    cursor.execute(
+        f'select 1 from "{schema}".quarantine where left(source_key, {len(VALUE)}) = %s limit 1', [VALUE]
+    )
+    return cursor.fetchone() is not None
+
+
+def _left_in_rows(cursor: Any, person: Person, found: Catalogue) -> list[str]:
+    """Which rows of the person still have personal values, and how many: the proof that none do."""
+    left = []
+    for (schema, table), personal in found.personal.items():
         if _links(personal):
             cursor.execute(
-                f'select count(*) from "{schema}"."{table}" where {_theirs(personal)}'
-                f" and {_any_held(personal)}",
-                {"them": list(person.pseudonyms)},
+                f'select count(*) from "{schema}"."{table}"'
+                f" where {_theirs(personal)} and {_any_held(personal)}",
+                {"them": tuple(person.pseudonyms)},
             )
             if count := cursor.fetchone()[0]:
                 left.append(f"{schema}.{table}: {count:,} rows with personal values")
@@ -447,5 +437,5 @@ def _clean_files(target: Target, person: Person) -> list[str]:
             if pattern.search(held):
                 found.append(str(file))
                 # In place: a server or another process may have it open.
-                file.write_bytes(pattern.sub(ERASED.encode(), held))
+                file.write_bytes(pattern.sub(texts.ERASED.encode(), held))
     return found

@@ -15,11 +15,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from loaders._core.privacy.books import personal_tables
+from loaders._core.privacy.books import catalogue
 from loaders._core.privacy.values import SUFFIX
 from loaders._core.warehouse import Target
 
-_TEXTS = ("text", "character varying", "character", "json", "jsonb", "inet", "ARRAY")
+_TEXTS = ("text", "character varying", "character", "json", "jsonb", "inet", "ARRAY", "super")
 _SAMPLE = 1_000
 # A value alone, or as a string in JSON: inside longer texts such numbers are versions, ids and prices.
 _ALONE = '(^|")({})("|$)'
@@ -29,7 +29,7 @@ _NAMED = re.compile(
     r"|(^|_)(street|postal_?code|post_?code|zip|zip_?code|house_number)($|_)|(^|_)ip(_?address)?$"
 )
 # What a name like that may hold and be nobody's: figures, flags, settings.
-_HARMLESS = r"^(-?[0-9]{1,5}([.][0-9]+)?|true|false|[A-Z_]{2,40}|sealed:.*|)$"
+_HARMLESS = r"^(-?[0-9]{1,5}([.][0-9]+)?|true|false|[A-Z_]{2,40}|sealed:.*)?$"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Form:
     """What personal values look like.
 
     Attributes:
-        pattern: finds what may be one, in SQL; its second group is the value.
+        pattern: finds what may be one, in SQL and here; its second group is the value. Without a backslash,
+            which in Redshift's literals is an escape.
         proves: decides of one value.
         share: how much of what may be one must be, since ids look like cards.
     """
@@ -86,20 +87,20 @@ def _is_card(text: str) -> bool:
 FORMS = (
     Form(
         "e-mail addresses",
-        r"()([A-Za-z0-9._%+-]+(@|%40)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,})",
+        "()([A-Za-z0-9._%+-]+(@|%40)[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*[.][A-Za-z]{2,})",
         _is_email,
     ),
-    Form("telephone numbers", _ALONE.format(r"(\+|00)[1-9][0-9]{0,2}[0-9 ()./-]{5,16}[0-9]"), bool),
-    Form("IPv4 addresses", _ALONE.format(r"([0-9]{1,3}\.){3}[0-9]{1,3}"), _is_address, 0.5),
-    Form("IPv6 addresses", _ALONE.format(r"[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}"), _is_address),
+    Form("telephone numbers", _ALONE.format("([+]|00)[1-9][0-9]{0,2}[0-9 ()./-]{5,16}[0-9]"), bool),
+    Form("IPv4 addresses", _ALONE.format("([0-9]{1,3}[.]){3}[0-9]{1,3}"), _is_address, 0.5),
+    Form("IPv6 addresses", _ALONE.format("[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}"), _is_address),
     Form(
         "payment cards",
-        _ALONE.format(r"(4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|6011|65[0-9]{2})([ -]?[0-9]{4}){3}"),
+        _ALONE.format("(4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|6011|65[0-9]{2})([ -]?[0-9]{4}){3}"),
         _is_card,
         # A tenth of all numbers passes Luhn's test.
         0.5,
     ),
-    Form("payment cards", _ALONE.format(r"3[47][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{5}"), _is_card, 0.5),
+    Form("payment cards", _ALONE.format("3[47][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{5}"), _is_card, 0.5),
 )
 
 
@@ -109,31 +110,30 @@ def scan(target: Target) -> list[Finding]:
     ``ops.tombstones`` and pseudonym columns hold pseudonyms, which look like nothing.
     """
     with closing(target.connect()) as connection, connection.cursor() as cursor:
-        declared = {
-            (schema, table, column)
-            for (schema, table), columns in personal_tables(cursor).items()
-            for column in columns
-        }
-        cursor.execute(
-            "select c.table_schema, c.table_name, c.column_name from information_schema.columns c"
-            " join information_schema.tables t using (table_schema, table_name)"
-            " where t.table_type = 'BASE TABLE' and c.table_schema not like 'pg\\_%%'"
-            " and c.table_schema <> 'information_schema' and c.data_type = any(%s)"
-            " order by c.table_schema, c.table_name, c.ordinal_position",
-            [list(_TEXTS)],
-        )
-        columns: dict[tuple[str, str], list[str]] = {}
-        for schema, table, column in cursor.fetchall():
-            if (schema, table, column) not in declared and not column.endswith(SUFFIX):
-                columns.setdefault((schema, table), []).append(column)
-        return [f for (schema, table), names in columns.items() for f in _table(cursor, schema, table, names)]
+        found = catalogue(cursor)
+        return [
+            finding
+            for place, columns in found.tables.items()
+            for finding in _table(
+                cursor,
+                *place,
+                {
+                    column: found.text(place, column)
+                    for column, kind in columns.items()
+                    if kind in _TEXTS
+                    and column not in found.personal.get(place, {})
+                    and not column.endswith(SUFFIX)
+                },
+            )
+        ]
 
 
-def _table(cursor: Any, schema: str, table: str, columns: list[str]) -> Iterator[Finding]:
+def _table(cursor: Any, schema: str, table: str, columns: dict[str, str]) -> Iterator[Finding]:
+    """Findings in the columns of a table, given with the SQL for their texts."""
     where = f'"{schema}"."{table}"'
     counts = [
-        f"count(*) filter (where \"{column}\"::text ~ '{form.pattern}')"
-        for column in columns
+        f"sum(case when {text} ~ '{form.pattern}' then 1 else 0 end)"
+        for text in columns.values()
         for form in FORMS
     ]
     # A statement has room for 1,664 results.
@@ -142,31 +142,31 @@ def _table(cursor: Any, schema: str, table: str, columns: list[str]) -> Iterator
         cursor.execute(f"select {', '.join(counts[start : start + 1_500])} from {where}")
         found += cursor.fetchone()
     each = iter(found)
-    for column in columns:
+    for column, text in columns.items():
         name = f"{schema}.{table}.{column}"
         told = False
         for form in FORMS:
             count = next(each)
             if count and ("version" not in column or "IP" not in form.name):
-                proven = _proven(cursor, where, column, form)
+                proven = _proven(cursor, where, text, form)
                 if proven:
                     told = True
                     yield Finding(name, form.name, count)
         if not told and schema.startswith("raw_") and _NAMED.search(column):
             cursor.execute(
-                f'select count(*) from {where} where "{column}" is not null'
-                f" and \"{column}\"::text !~ '{_HARMLESS}'"
+                f"select count(*) from {where} where \"{column}\" is not null and {text} !~ '{_HARMLESS}'"
             )
             if count := cursor.fetchone()[0]:
                 yield Finding(name, "personal data, by the column's name", count)
 
 
-def _proven(cursor: Any, where: str, column: str, form: Form) -> bool:
+def _proven(cursor: Any, where: str, text: str, form: Form) -> bool:
     """Whether what has the form is it, judged by some of its values."""
     cursor.execute(
-        f"select distinct (regexp_match(\"{column}\"::text, '{form.pattern}'))[2] from {where}"
-        f" where \"{column}\"::text ~ '{form.pattern}' limit {_SAMPLE}"
+        f"select distinct regexp_substr({text}, '{form.pattern}') from {where}"
+        f" where {text} ~ '{form.pattern}' limit {_SAMPLE}"
     )
-    values = [row[0] for row in cursor.fetchall() if row[0]]
+    found = [re.search(form.pattern, row[0]) for row in cursor.fetchall()]
+    values = [each[2] for each in found if each and each[2]]
     right = sum(map(form.proves, values))
     return right > 0 and right >= form.share * len(values)

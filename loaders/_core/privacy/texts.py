@@ -1,0 +1,152 @@
+"""Values of a person in any text of the warehouse: found there, and replaced by ``[erased]``.
+
+What is looked for never stands in a statement: those are seen in the server's views and logs.
+"""
+
+# ruff: noqa: S608  (what is put into statements are names of the catalogue; values go beside them)
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from loaders._core.privacy.books import TEXTS, Tables, as_text, copy_in, from_text
+from loaders._core.privacy.values import SUFFIX
+from loaders._core.warehouse import Target
+
+ERASED = "[erased]"
+_AUDIT = ("ops", "privacy_audit")
+_SEARCHED = (*TEXTS, "json", "jsonb")
+
+
+def search(target: Target, cursor: Any, tables: Tables) -> PostgresSearch | RedshiftSearch:
+    """What looks for texts in these tables of a warehouse; columns of pseudonyms are left out."""
+    searched = {
+        place: {c: kind for c, kind in columns.items() if kind in _SEARCHED and not c.endswith(SUFFIX)}
+        for place, columns in tables.items()
+        if place != ("ops", "tombstones")
+    }
+    kind = PostgresSearch if target.kind == "postgres" else RedshiftSearch
+    return kind(target, cursor, {place: columns for place, columns in searched.items() if columns})
+
+
+class PostgresSearch:
+    """Looks for one regular expression, which stands in a temporary table."""
+
+    def __init__(self, target: Target, cursor: Any, tables: Tables) -> None:
+        self._cursor = cursor
+        self._tables = tables
+
+    def remember(self, spellings: Collection[str]) -> None:
+        """Look for these from now on, as words of their own and in any case."""
+        ordered = sorted(spellings, key=len, reverse=True)
+        any_of = "|".join(re.sub(r"([^\w\s@])", r"\\\1", each) for each in ordered) or "(?!x)x"
+        pattern = f"(?<![[:alnum:]])({any_of})(?![[:alnum:]])"
+        copy_in(self._cursor, None, "privacy_pattern", ("pattern",), [[pattern]])
+
+    def mentions(self) -> dict[str, int]:
+        """How many rows hold one of them, by schema.table.column."""
+        return {".".join(place): count for place, count in self._counts().items()}
+
+    def _counts(self) -> dict[tuple[str, str, str], int]:
+        """One reading of each table."""
+        found = {}
+        for (schema, table), columns in self._tables.items():
+            counts = [f'count(*) filter (where "{column}"::text ~* {_PATTERN})' for column in columns]
+            self._cursor.execute(f'select {", ".join(counts)} from "{schema}"."{table}"')
+            for column, count in zip(columns, self._cursor.fetchone(), strict=True):
+                if count:
+                    found[schema, table, column] = count
+        return found
+
+    def clean(self) -> dict[str, int]:
+        """Replace them; as ``mentions``."""
+        found = self._counts()
+        for schema, table, column in found:
+            kind = self._tables[schema, table][column]
+            if (schema, table) == _AUDIT:  # Whoever wrote a value into a reason: it may not stay.
+                self._cursor.execute("alter table ops.privacy_audit disable trigger user")
+            self._cursor.execute(
+                f'update "{schema}"."{table}" set "{column}" ='
+                f" regexp_replace(\"{column}\"::text, {_PATTERN}, '{ERASED}', 'gi')::{kind}"
+                f' where "{column}"::text ~* {_PATTERN}'
+            )
+            if (schema, table) == _AUDIT:
+                self._cursor.execute("alter table ops.privacy_audit enable trigger user")
+        return {".".join(place): count for place, count in found.items()}
+
+
+_PATTERN = "(select pattern from privacy_pattern)"
+
+
+class RedshiftSearch:
+    """As ``PostgresSearch``.
+
+    Redshift wants its regular expressions as literals, so the server only says which texts hold one of the
+    spellings, and the rest is done here.
+    """
+
+    def __init__(self, target: Target, cursor: Any, tables: Tables) -> None:
+        self._target = target
+        self._cursor = cursor
+        self._tables = tables
+        self._pattern = re.compile("(?!x)x")
+
+    def remember(self, spellings: Collection[str]) -> None:
+        """As ``PostgresSearch``."""
+        any_of = "|".join(map(re.escape, sorted(spellings, key=len, reverse=True))) or "(?!x)x"
+        self._pattern = re.compile(rf"(?<![^\W_])(?:{any_of})(?![^\W_])", re.IGNORECASE)
+        lower = sorted({each.lower() for each in spellings})
+        copy_in(self._cursor, self._target, "privacy_spellings", ("spelling",), [[each] for each in lower])
+
+    def mentions(self) -> dict[str, int]:
+        """As ``PostgresSearch``."""
+        return self._each(cleaning=False)
+
+    def clean(self) -> dict[str, int]:
+        """As ``PostgresSearch``."""
+        return self._each(cleaning=True)
+
+    def _each(self, *, cleaning: bool) -> dict[str, int]:
+        found = {}
+        for (schema, table), columns in self._tables.items():
+            place = f'"{schema}"."{table}"'
+            for column in self._suspected(place, columns):
+                count = self._in_column(place, column, columns[column], cleaning=cleaning)
+                if count:
+                    found[f"{schema}.{table}.{column}"] = count
+        return found
+
+    def _suspected(self, place: str, columns: Mapping[str, str]) -> list[str]:
+        """Columns with a text that has a spelling anywhere in it."""
+        sums = [
+            f"sum(case when {_holds(column, kind)} then 1 else 0 end)" for column, kind in columns.items()
+        ]
+        self._cursor.execute(f"select {', '.join(sums)} from {place} cross join privacy_spellings")
+        return [column for column, count in zip(columns, self._cursor.fetchone(), strict=True) if count]
+
+    def _in_column(self, place: str, column: str, kind: str, *, cleaning: bool) -> int:
+        """Count, or clean, what the pattern finds."""
+        said = as_text(column, kind)
+        self._cursor.execute(
+            f"select distinct {said} from {place} cross join privacy_spellings where {_holds(column, kind)}"
+        )
+        texts = [(text, self._pattern.sub(ERASED, text)) for (text,) in self._cursor.fetchall()]
+        changed = [(text, cleaned) for text, cleaned in texts if text != cleaned]
+        if not changed:
+            return 0
+        copy_in(self._cursor, self._target, "privacy_texts", ("privacy_value", "privacy_cleaned"), changed)
+        self._cursor.execute(f"select count(*) from {place} join privacy_texts on {said} = privacy_value")
+        count = int(self._cursor.fetchone()[0])
+        if cleaning:
+            self._cursor.execute(
+                f'update {place} set "{column}" = {from_text("privacy_cleaned", column, kind)}'
+                f" from privacy_texts where {said} = privacy_value"
+            )
+        return count
+
+
+def _holds(column: str, kind: str) -> str:
+    """SQL: does a column's text have the spelling in it?"""
+    return f"strpos(lower({as_text(column, kind)}), spelling) > 0"
