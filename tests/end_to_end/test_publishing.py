@@ -47,7 +47,8 @@ def differing(chain: Chain) -> dict[str, int]:
     found = {}
     for schema, name, columns in chain.rows(
         "select table_schema, table_name, string_agg(column_name, ', ') from information_schema.columns"
-        f" where table_schema in ('{SIDE}marts', '{SIDE}reports') group by 1, 2"
+        f" where table_schema in ('{SIDE}marts', '{SIDE}reports')"
+        " and table_name <> 'rpt_table_design' group by 1, 2"  # it tells the catalogue's news of the moment
     ):
         live = f"{schema.removeprefix(SIDE)}.{name}"
         ((found[name],),) = chain.rows(
@@ -98,10 +99,14 @@ def test_what_dbt_builds_at_the_side_is_read_when_it_is_published(
 @pytest.mark.full
 def test_the_command_builds_publishes_grants_and_stops_where_a_test_fails(company: Chain) -> None:
     """scripts/publish as people call it, with dbt as it comes."""
+    first = company.dump()
+    company.next_day()
+    company.land_days(1)
     code, said = run(company, "publish", "--", "--selector", "ads")
     assert code == 0, said
     assert differing(company) == {}
-    before = company.dump()
+    published = company.dump()
+    assert published != first
     assert company.rows(
         "select has_table_privilege('adstar_analyst', 'marts.fact_ad_performance', 'select')"
     ) == [(True,)]
@@ -112,10 +117,10 @@ def test_the_command_builds_publishes_grants_and_stops_where_a_test_fails(compan
     assert code == 1
     assert "assert_facebook_sets_add_up_to_their_receipts" in said
     assert "what people read is as it was" in said
-    assert company.dump() == before
+    assert company.dump() == published
     code, said = run(company, "rollback", "--reason", "not asked for")
     assert code == 0, said
-    assert company.dump() != before
+    assert company.dump() == first
     assert company.rows("select kind, outcome, undone_by from published.publishes order by number") == [
         ("publish", "published", 3),
         ("publish", "failed", None),

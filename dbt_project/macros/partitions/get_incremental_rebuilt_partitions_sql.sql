@@ -3,6 +3,15 @@
 {% macro get_incremental_rebuilt_partitions_sql(arg_dict) -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set fact = arg_dict['target_relation'] -%}
+    {#- Some are rebuilt for another reason than their state, which remember_partitions goes by. -#}
+    update {{ built_partitions() }}
+    set
+        is_verified = false,
+        built_by = '{{ invocation_id }}'
+    where
+        fact_name = '{{ fact.identifier }}'
+        and partition_key in (select changed.partition_key from ({{ changed_partitions(fact.identifier) }}) as changed);
+
     delete from {{ fact }}
     using (
         {{ changed_partitions(fact.identifier) }}

@@ -16,13 +16,15 @@
         )
         {%- endif %};
     insert into {{ built }}
+        (fact_name, partition_key, account_key, date_day, state, is_verified, built_by)
     select
         '{{ fact }}',
         now_read.partition_key,
         now_read.account_key,
         now_read.date_day,
         now_read.{{ fact }}_state,
-        false
+        false,
+        '{{ invocation_id }}'
     from {{ ref('int_account_days__read') }} as now_read
     left join {{ built }} as built
         on
