@@ -42,6 +42,8 @@ def ask(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--accept wants a reason: it is what the next one reads")
     if asked.build and (asked.built or asked.accept):
         parser.error("nothing is built, so there is nothing that dbt could be told")
+    if {"--select", "-s", "--models", "-m"} & set(asked.build):
+        parser.error("a star of which a part was built is no star: give dbt a --selector, or nothing")
     return asked
 
 

@@ -131,7 +131,7 @@ def _beyond_a_line(
         return
     whole = sum(lengths.values())
     for row in np.flatnonzero(np.asarray(whole) * _ESCAPED > LINE_BYTES).tolist():
-        held = {name: n[row] for name, n in lengths.items() if row not in out.get(name, {})}
+        held = [name for name in lengths if row not in out.get(name, {})]
         values = {name: len(_ENCODER.encode(table[name][row].as_py())) + len(name) + 4 for name in held}
         excess = sum(values.values()) + 1_000 - LINE_BYTES
         for name in sorted(values, key=lambda name: -values[name]):

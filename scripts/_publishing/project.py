@@ -184,7 +184,7 @@ class Project:
         }
         if unknown := set(unpublished) - {found.pop(id_)["name"] for id_ in left_out}:
             raise ConfigurationError(
-                f"dbt_project/publish.yml leaves out {', '.join(sorted(unknown))}, and there is no such report"
+                f"dbt_project/publish.yml leaves out {', '.join(sorted(unknown))}: there is no such report"
             )
         # A seed is small; published as well it lets a report that reads it stay a view.
         for node in list(found.values()):

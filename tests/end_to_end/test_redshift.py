@@ -41,16 +41,17 @@ def test_both_engines_make_the_same_star(
         assert not differences, "\n".join(map(str, differences))
         assert {"fact_ad_performance", "fact_ad_conversion", "fact_sales", "fact_user_login"} <= rows.keys()
         assert all(rows[mart] for mart in rows if mart.startswith(("fact_ad", "fact_sales", "dim_")))
-        designs(redshift)
+        designs(redshift, rows)
 
 
-def designs(redshift: Chain) -> None:
-    """Every mart lies as its model says."""
+def designs(redshift: Chain, rows: dict[str, int]) -> None:
+    """Every mart lies as its model says; of empty ones Redshift tells nothing."""
     found = redshift.rows(
         "select mart, state, declared_distribution, actual_distribution from reports.rpt_table_design"
     )
     assert found
-    assert {state for _, state, _, _ in found} == {"as declared"}, found
+    empty = {mart for mart, count in rows.items() if not count}
+    assert {mart for mart, state, _, _ in found if state != "as declared"} == empty, found
 
 
 def test_a_difference_is_named(server: EmbeddedWarehouse, stand_in: StandIn, tmp_path: Path) -> None:

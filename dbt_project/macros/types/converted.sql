@@ -9,5 +9,6 @@
 {%- endmacro %}
 
 {% macro redshift__converted(amount, rate) -%}
-    cast(cast({{ amount }} as numeric(24, 9)) * cast({{ rate }} as numeric(25, 15)) as {{ type_money() }})
+    {#- A cast to fewer decimals cuts them off there. -#}
+    cast(round(cast({{ amount }} as numeric(24, 9)) * cast({{ rate }} as numeric(25, 15)), 9) as {{ type_money() }})
 {%- endmacro %}

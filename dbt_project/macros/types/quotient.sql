@@ -9,5 +9,8 @@
 {%- endmacro %}
 
 {% macro redshift__quotient(dividend, divisor) -%}
-    cast(cast({{ dividend }} as numeric(22, 12)) / cast({{ divisor }} as numeric(22, 12)) as {{ type_rate() }})
+    {#- A cast to fewer decimals cuts them off there. -#}
+    cast(
+        round(cast({{ dividend }} as numeric(22, 12)) / cast({{ divisor }} as numeric(22, 12)), 15) as {{ type_rate() }}
+    )
 {%- endmacro %}

@@ -14,7 +14,7 @@ select
     cast(actual.sort_column as {{ type_text() }}) as actual_sort_column,
     cast(
         case
-            when actual.mart is null then 'not built'
+            when actual.mart is null then 'not built or empty'
             when actual.distribution is null then 'no keys here'
             when
                 declared.distribution = actual.distribution
