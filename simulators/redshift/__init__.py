@@ -1,4 +1,4 @@
-"""Stands in for Amazon Redshift in tests: the wire protocol, the SQL and the refusals, over the embedded Postgres."""
+"""Stands in for Amazon Redshift in tests: its protocol, SQL and refusals, over the embedded Postgres."""
 
 from simulators.redshift.proxy import Redshift
 from simulators.redshift.storage import bucket

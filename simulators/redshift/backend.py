@@ -1,4 +1,4 @@
-"""The session's own connection to Postgres, asked between the client's requests; and TRUNCATE, which commits."""
+"""The session's own connection to Postgres, asked between the client's requests; TRUNCATE, which commits."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Refused(Exception):
     """
 
     def __init__(self, said: str, code: str, page: str, failed: bytes | None = None) -> None:
+        """Say it in Redshift's words."""
         super().__init__(said)
         self.code, self.page, self.failed = code, page, failed
 
@@ -47,6 +48,7 @@ class Backend:
     """
 
     def __init__(self, connection: Wire) -> None:
+        """Use a connection on which no answer is still to come."""
         self._wire = connection
         self.state = b""
         self.error: bytes | None = None
@@ -112,7 +114,7 @@ class Backend:
         """
         quoted = table.replace("'", "''").lower()
         rows, _ = self.must(
-            "select attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute"
+            "select attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute"  # noqa: S608
             f" where attrelid = '{quoted}'::regclass and attnum > 0 and not attisdropped order by attnum"
         )
         return [Target(str(name), str(kind), filled == "t") for name, kind, filled in rows]

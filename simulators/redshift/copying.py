@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 
 from simulators.redshift.backend import Backend, Refused, Target
 from simulators.redshift.known import NotShown
-from simulators.redshift.options import literal, options
+from simulators.redshift.options import AUTHORITY, Options, literal
 from simulators.redshift.storage import Storage
-from simulators.redshift.tokens import Sql
+from simulators.redshift.tokens import Sql, words
 
 _PAGE, _COLUMNAR, _CONVERSION = (
     "r_COPY.html",
@@ -31,46 +31,18 @@ _PAGE, _COLUMNAR, _CONVERSION = (
     "copy-parameters-data-conversion.html",
 )
 _LOADING, _SUPER = "copy-parameters-data-load.html", "limitations-super.html"
-_SHOWN = {
-    "iam_role": 1, "credentials": 1, "access_key_id": 1, "secret_access_key": 1, "session_token": 1, "region": 1,
-    "maxerror": 1, "dateformat": 1, "timeformat": 1, "compupdate": 1, "statupdate": 1, "json": 1, "gzip": 0,
-    "manifest": 0, "parquet": 0, "roundec": 0, "serializetojson": 0, "truncatecolumns": 0,
-}  # fmt: skip
-_OTHERS = {
-    "acceptanydate",
-    "acceptinvchars",
-    "avro",
-    "blanksasnull",
-    "bzip2",
-    "comprows",
-    "csv",
-    "delimiter",
-    "emptyasnull",
-    "encoding",
-    "encrypted",
-    "escape",
-    "explicit_ids",
-    "fillrecord",
-    "fixedwidth",
-    "ignoreallerrors",
-    "ignoreblanklines",
-    "ignoreheader",
-    "lzop",
-    "master_symmetric_key",
-    "noload",
-    "null",
-    "orc",
-    "readratio",
-    "removequotes",
-    "shapefile",
-    "ssh",
-    "trimblanks",
-    "zstd",
-}
-_WITH_PARQUET = {
-    "iam_role", "credentials", "access_key_id", "secret_access_key", "session_token", "manifest", "statupdate",
-    "parquet", "serializetojson", "compupdate",
-}  # fmt: skip
+_OPTIONS = Options(
+    values=AUTHORITY | words("region maxerror dateformat timeformat compupdate statupdate json"),
+    sizes=frozenset(),
+    flags=words("gzip manifest parquet roundec serializetojson truncatecolumns"),
+    others=words(
+        "acceptanydate acceptinvchars avro blanksasnull bzip2 comprows csv delimiter emptyasnull encoding"
+        " encrypted escape explicit_ids fillrecord fixedwidth ignoreallerrors ignoreblanklines ignoreheader"
+        " lzop master_symmetric_key noload null orc readratio removequotes shapefile ssh trimblanks zstd"
+    ),
+    page=_PAGE,
+)
+_WITH_PARQUET = AUTHORITY | words("manifest statupdate parquet serializetojson compupdate")
 _ARROW = {"smallint": pa.int16(), "integer": pa.int32(), "bigint": pa.int64(), "real": pa.float32()}
 _ARROW |= {"double precision": pa.float64(), "boolean": pa.bool_(), "date": pa.date32()}
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?([+-]\d\d(:?\d\d)?)?")
@@ -112,7 +84,7 @@ def copy(sql: Sql, backend: Backend, storage: Storage) -> tuple[str, str]:
     url = literal(sql, at + 1)
     if not url.startswith("s3://"):
         raise NotShown(f"COPY from {url.partition(':')[0]}")
-    found = options(sql, at + 2, _SHOWN, _OTHERS, _PAGE)
+    found = _OPTIONS.read(sql, at + 2)
     load = _Load(_chosen(backend.targets(table), named), found)
     keys = _objects(storage, url, found)
     if "parquet" in found:
@@ -196,18 +168,18 @@ def _parquet(data: bytes, load: _Load) -> pa.Table:
     for column, values in zip(load.columns, file.columns, strict=True):
         if not _fits(column.kind, values.type):
             raise Refused(
-                f"Spectrum Scan Error: File has an incompatible Parquet schema for column '{column.name}'. Column"
-                f" type: {column.kind.upper()}, Parquet schema: {values.type}",
+                f"Spectrum Scan Error: File has an incompatible Parquet schema for column '{column.name}'."
+                f" Column type: {column.kind.upper()}, Parquet schema: {values.type}",
                 "XX000",
                 _COLUMNAR,
             )
-        is_time = pa.types.is_timestamp(values.type)
-        plain = values.cast(pa.timestamp("us", values.type.tz and "UTC")) if is_time else values
+        instants = pa.types.is_timestamp(values.type)
+        plain = values.cast(pa.timestamp("us", values.type.tz and "UTC")) if instants else values
         texts = plain.cast(pa.string()).to_pylist()
         for text in texts:
             _check_length(column, text)
         if column.kind == "super":
-            # A text is a text within SUPER, not JSON to be parsed (PARSE_JSON has to be asked for it).
+            # A text is a text within SUPER, not JSON to be parsed.
             texts = [None if text is None else json.dumps(text) for text in texts]
         columns.append(pa.array(texts, pa.string()))
     return pa.table(columns, names=[str(number) for number in range(len(columns))])
@@ -227,8 +199,8 @@ def _check_length(column: Target, text: str | None) -> None:
     if text is None or (limit := _limit(column.kind)) is None or len(text.encode()) <= limit:
         return
     raise Refused(
-        f"The length of the data column {column.name} is longer than the length defined in the table. Table: {limit},"
-        f" Data: {len(text.encode())}",
+        f"The length of the data column {column.name} is longer than the length defined in the table."
+        f" Table: {limit}, Data: {len(text.encode())}",
         "22001",
         _COLUMNAR,
     )
@@ -242,7 +214,7 @@ def _limit(kind: str) -> int | None:
 
 # -- JSON
 def _lines(data: bytes, load: _Load) -> Iterator[Row | _BadRow]:
-    """A file of JSON objects, one a line: for each the texts of the columns, by name, or what is wrong with it."""
+    """A file of JSON objects, one a line: of each the texts of the columns, or what is wrong with it."""
     decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
     folds = load.options["json"] == "auto ignorecase"
     for number, line in enumerate(

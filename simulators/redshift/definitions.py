@@ -1,6 +1,6 @@
 """Definitions of tables and views: keys of distribution and order are noted, those of rows are not enforced.
 
-What a table declares stands in a comment before its CREATE TABLE, which a trigger of `catalogue.sql` reads.
+What a table declares stands in a comment before its CREATE TABLE, which a trigger of `catalogue/` reads.
 """
 
 from __future__ import annotations

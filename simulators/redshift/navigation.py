@@ -1,7 +1,7 @@
 """Paths into SUPER, and queries over its lists (query-super.html).
 
-`from t, t.list as item at number, unpivot item as value at name` and `t.document.list[0].name`. A path is told from a
-qualified column by its index, or by being longer than alias and column.
+`from t, t.list as item at number, unpivot item as value at name` and `t.document.list[0].name`. A path is
+told from a qualified column by its index, or by being longer than alias and column.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Change:
 
 
 def navigate(sql: Sql) -> None:
-    """Write paths and queries over lists as calls of functions of `catalogue.sql`."""
+    """Write paths and queries over lists as calls of functions of `catalogue/`."""
     found = blocks(sql)
     names = _Names({relation.name for block in found for relation in block.relations} - {""})
     changes = [join for block in found for join in _unnested(sql, block, names)]

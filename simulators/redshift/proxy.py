@@ -1,7 +1,7 @@
 """The stand-in's server: takes Redshift's clients, and asks the embedded Postgres in their place.
 
-`with Redshift(server, s3=endpoint) as redshift: redshift.port`. What a client says is passed on message by message;
-SQL is refused or rewritten on its way, COPY and UNLOAD are done here.
+`with Redshift(server, s3=endpoint) as redshift: redshift.port`. What a client says is passed on message by
+message; SQL is refused or rewritten on its way, COPY, UNLOAD and TRUNCATE are done here.
 """
 
 from __future__ import annotations
@@ -48,11 +48,12 @@ class Redshift:
     Its databases, logins and passwords are those of the embedded Postgres.
 
     Args:
-        server: a running embedded Postgres; a database gets Redshift's catalogue when it is first connected to.
+        server: a running embedded Postgres; a database gets Redshift's catalogue with its first session.
         s3: address of the S3 that COPY reads and UNLOAD writes.
     """
 
     def __init__(self, server: EmbeddedWarehouse, *, s3: str = "", port: int = 0) -> None:
+        """Nothing listens before `with`."""
         self.server = server
         self.port = port
         self._bucket = Storage(s3)
@@ -88,7 +89,7 @@ class Redshift:
         }
 
     def prepare(self, database: str) -> None:
-        """Make sure that a database has Redshift's catalogue; asked for each session, as databases are made anew."""
+        """Make sure that a database has Redshift's catalogue; with each session, as they are made anew."""
         with closing(self.server.connect(database)) as connection, connection, connection.cursor() as cursor:
             # Two sessions may have the same thought.
             cursor.execute("select pg_advisory_xact_lock(5439)")
@@ -152,6 +153,7 @@ class Session:
     """One client's connection, from the moment its greeting was passed on."""
 
     def __init__(self, client: Wire, backend: Wire, storage: Storage) -> None:
+        """Stand between two connections."""
         self.client = client
         self.backend = backend
         self._storage = storage
@@ -314,7 +316,7 @@ def _refusing(code: str, said: str, page: str) -> str:
 
 
 def _as_redshift_says(kind: bytes, body: bytes) -> bytes:
-    """A message of Postgres' as Redshift would send it: with its version, and without functions that it has not."""
+    """A message of Postgres' as Redshift would send it: its version, none of the stand-in's functions."""
     if kind == b"S":
         name, value, _ = body.split(b"\0")
         return wire.text(name.decode()) + wire.text(PARAMETERS.get(name.decode(), value.decode()))

@@ -1,7 +1,7 @@
 """Redshift's SQL as Postgres' SQL: what Redshift has and Postgres has not, or means otherwise.
 
-Functions that only have another name or meaning are made in `catalogue.sql`; here is what needs the statement's text.
-What Redshift takes and this can't show raises `NotShown`, so that nothing passes by accident.
+Functions that only have another name or meaning are made in `catalogue/`; here is what needs the statement's
+text. What Redshift takes and this can't show raises `NotShown`, so that nothing passes by accident.
 """
 
 from __future__ import annotations
@@ -20,22 +20,13 @@ from simulators.redshift.known import (
 )
 from simulators.redshift.navigation import navigate
 from simulators.redshift.shape import SET_OPERATORS, Block, blocks, calls, columns, type_places
-from simulators.redshift.tokens import Sql
+from simulators.redshift.tokens import Sql, words
 
-# Same name in Postgres, another meaning, or a form of its own there: `catalogue.sql` has them under this prefix.
+# Same name in Postgres, another meaning, or a word of its grammar: `catalogue/` has them under this prefix.
 PREFIX = "redshift_"
-OTHERWISE = {
-    "avg",
-    "concat",
-    "json_serialize",
-    "regexp_count",
-    "regexp_instr",
-    "regexp_replace",
-    "regexp_substr",
-    "to_timestamp",
-    "trunc",
-    "version",
-}
+OTHERWISE = words(
+    "avg concat json_serialize regexp_count regexp_instr regexp_replace regexp_substr trunc version"
+)
 _CLAUSES_NOT_SHOWN = (
     ("connect", "by"),
     ("group", "by", "all"),
@@ -45,7 +36,7 @@ _CLAUSES_NOT_SHOWN = (
     ("remove", "duplicates"),
     ("unpivot", "("),
 )
-_EXACT = {"decimal", "numeric", "smallint", "int2", "integer", "int", "int4", "bigint", "int8"}
+_EXACT = words("decimal numeric smallint int2 integer int int4 bigint int8")
 _VACUUMS = {"full", "sort", "delete", "only", "reindex", "recluster", "boost"}
 NAME_BYTES = 63
 
@@ -75,9 +66,9 @@ def _limits(sql: Sql) -> None:
         if sql[at].name in TYPES_NOT_SHOWN:
             raise NotShown(f"the type {sql[at].name.upper()}")
     for at, token in enumerate(sql):
-        for words in _CLAUSES_NOT_SHOWN:
-            if sql.words(at, *words) and sql[at - 1].text not in (".", ",") and sql[at - 1].word != "as":
-                raise NotShown(" ".join(words).upper())
+        for clause in _CLAUSES_NOT_SHOWN:
+            if sql.words(at, *clause) and sql[at - 1].text not in (".", ",") and sql[at - 1].word != "as":
+                raise NotShown(" ".join(clause).upper())
         if token.name and len(token.name.encode()) > NAME_BYTES:
             raise NotShown(f"a name beyond {NAME_BYTES} bytes, such as {token.name}")
         if token.text == "#" and sql[at - 1].word in ("table", "into", "exists"):
@@ -85,7 +76,7 @@ def _limits(sql: Sql) -> None:
 
 
 def _literals(sql: Sql) -> None:
-    """In plain texts, too, a backslash escapes (REGEXP_REPLACE.html); a literal's cast rounds (r_CAST_function.html)."""
+    """A backslash escapes in texts (REGEXP_REPLACE.html), a literal's cast rounds (r_CAST_function.html)."""
     for at, token in enumerate(sql):
         if token.kind == "string" and token.text[0] == "'" and "\\" in token.text:
             token.text = "E" + token.text

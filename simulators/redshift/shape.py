@@ -1,57 +1,36 @@
-"""What stands where in a statement: queries within queries, tables read, functions called, types, columns defined."""
+"""What stands where in a statement: queries, tables that are read, functions, types, columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from simulators.redshift.tokens import Sql
+from simulators.redshift.tokens import Sql, words
 
 SET_OPERATORS = {"union", "except", "intersect", "minus"}
 _VERBS = {"select", "insert", "update", "delete", "merge"}
 _WITH_QUERIES = _VERBS | {"with", "create", "explain", "prepare", "declare", "("}
-_CLAUSES = {
-    "select",
-    "from",
-    "where",
-    "on",
-    "group",
-    "having",
-    "qualify",
-    "window",
-    "order",
-    "limit",
-    "offset",
-    "set",
-}
-_BEHIND_A_TABLE = SET_OPERATORS | _CLAUSES | {"using", "join", "left", "right", "full", "inner", "outer", "cross", "natural", "values", "default", "with", "as", "at", "pivot", "unpivot", "for", "fetch", "returning", "tablesample", "when"}  # fmt: skip
+_CLAUSES = words("select from where on group having qualify window order limit offset set")
+_BEHIND_A_TABLE = SET_OPERATORS | _CLAUSES | words(
+    "using join left right full inner outer cross natural values default with as at pivot unpivot for"
+    " fetch returning tablesample when"
+)  # fmt: skip
 # In these calls FROM names no table.
 _WITH_FROM = {"extract", "trim", "substring", "overlay", "position"}
 # Words before a bracket that call nothing.
-_NO_CALL = SET_OPERATORS | _CLAUSES | _VERBS | {"all", "and", "any", "as", "between", "by", "case", "check", "cube", "default", "distinct", "else", "end", "exclude", "exists", "filter", "foreign", "identity", "ilike", "in", "include", "interval", "into", "is", "isnull", "join", "key", "lateral", "like", "not", "notnull", "null", "only", "option", "or", "over", "partition", "primary", "recursive", "references", "returning", "role", "rollup", "rows", "sets", "similar", "some", "sortkey", "distkey", "table", "then", "to", "top", "unique", "using", "values", "view", "when", "with", "within", "zone"}  # fmt: skip
+_NO_CALL = SET_OPERATORS | _CLAUSES | _VERBS | words(
+    "all and any as between by case check cube default distinct else end exclude exists filter"
+    " foreign identity ilike in include interval into is isnull join key lateral like not notnull null"
+    " only option or over partition primary recursive references returning role rollup rows sets"
+    " similar some sortkey distkey table then to top unique using values view when with within zone"
+)  # fmt: skip
 # Words behind which a name before a bracket is one of a table with its columns.
 _NAMING = {"as", "into", "table", "view", "exists", "references", "update", "recursive", "with", "merge"}
 # Types that may stand before their literal, as in ``date '2026-03-01'``.
-_BEFORE_LITERALS = {
-    "date",
-    "timestamp",
-    "timestamptz",
-    "time",
-    "timetz",
-    "bit",
-    "bytea",
-    "cidr",
-    "inet",
-    "json",
-    "jsonb",
-    "macaddr",
-    "money",
-    "oid",
-    "point",
-    "uuid",
-    "xml",
-}
-_CONSTRAINTS = {"constraint", "primary", "foreign", "unique", "check", "like", "exclude"}
+_BEFORE_LITERALS = words(
+    "date timestamp timestamptz time timetz bit bytea cidr inet json jsonb macaddr money oid point uuid xml"
+)
+_CONSTRAINTS = words("constraint primary foreign unique check like exclude")
 _CATALOGUES = ("pg_", "information_schema", "svv_", "stv_", "stl_", "svl_", "sys_", "svcs_")
 
 
@@ -109,7 +88,7 @@ class Block:
 
 @dataclass
 class _Level:
-    """One level of brackets: the block that was begun on it, the one around it, and what is called with it."""
+    """One level of brackets: the block that began on it, the one around it, and what is called with it."""
 
     outer: Block | None
     clause: str
@@ -277,7 +256,7 @@ def table_name(sql: Sql) -> int | None:
 
 
 def table_body(sql: Sql) -> int | None:
-    """Where the bracket of a CREATE TABLE opens that holds its columns with their types; None if there is none."""
+    """Where the bracket opens in a CREATE TABLE that holds columns with types; None if none does."""
     at = table_name(sql)
     if at is None:
         return None

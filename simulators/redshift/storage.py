@@ -1,6 +1,7 @@
 """S3 for the stand-in: what COPY and UNLOAD use of it, and moto's server with a bucket in it.
 
-`with bucket() as storage: storage.settings_env()` gives what points adstar's staging, and every AWS program, there.
+`with bucket() as storage: storage.settings_env()` gives what points adstar's staging, and every AWS program,
+there.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ def _client(endpoint: str) -> Any:
 
 
 class Storage:
-    """S3 at an address, as COPY and UNLOAD use it; objects are named by their whole address, s3://bucket/key."""
+    """S3 as COPY and UNLOAD use it; objects are named by their whole address, s3://bucket/key."""
 
     def __init__(self, endpoint: str) -> None:
+        """Ask the server at an address, which may be empty: then the first question is an error."""
         self._endpoint = endpoint
         self._s3: Any = None
 

@@ -28,6 +28,11 @@ _COMMENT = re.compile(r"/\*|\*/")
 _OPEN, _CLOSED = {"(", "["}, {")", "]"}
 
 
+def words(listed: str) -> frozenset[str]:
+    """Words with spaces between them, as a set."""
+    return frozenset(listed.split())
+
+
 @dataclass
 class Token:
     """A piece of SQL; `before` are the spaces and comments in front of it.
@@ -58,6 +63,7 @@ class Sql:
     """The tokens of a text of one or more statements; a list as far as it is needed, which may be changed."""
 
     def __init__(self, text: str) -> None:
+        """Take a text apart; what is no SQL comes out as tokens of one character each."""
         self.tokens: list[Token] = []
         self._after = ""
         at, before = 0, ""
@@ -122,7 +128,7 @@ class Sql:
         return len(self)
 
     def open(self, at: int) -> int:
-        """The place of the bracket that opens the one which closes at a place; the beginning where none does."""
+        """The place of the bracket that a bracket at a place closes; the beginning where none does."""
         depth = 0
         for place in range(at, -1, -1):
             depth += (self[place].text in _CLOSED) - (self[place].text in _OPEN)

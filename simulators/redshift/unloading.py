@@ -18,33 +18,22 @@ import pyarrow.parquet as pq
 
 from simulators.redshift.backend import Backend, Refused
 from simulators.redshift.known import NotShown
-from simulators.redshift.options import literal, options
+from simulators.redshift.options import AUTHORITY, Options, literal
 from simulators.redshift.storage import Storage
-from simulators.redshift.tokens import Sql
+from simulators.redshift.tokens import Sql, words
 
 _PAGE = "r_UNLOAD.html"
 SLICES = 2
-_SHOWN = {
-    "iam_role": 1, "credentials": 1, "access_key_id": 1, "secret_access_key": 1, "session_token": 1, "region": 1,
-    "kms_key_id": 1, "parallel": 1, "maxfilesize": 2, "rowgroupsize": 2, "encrypted": 0, "parquet": 0,
-    "allowoverwrite": 0, "cleanpath": 0, "partition": 0, "include": 0, "manifest": 0, "verbose": 0,
-}  # fmt: skip
-_OTHERS = {
-    "addquotes",
-    "auto",
-    "bzip2",
-    "csv",
-    "delimiter",
-    "escape",
-    "extension",
-    "fixedwidth",
-    "gzip",
-    "header",
-    "json",
-    "master_symmetric_key",
-    "null",
-    "zstd",
-}
+_OPTIONS = Options(
+    values=AUTHORITY | words("region kms_key_id parallel"),
+    sizes=words("maxfilesize rowgroupsize"),
+    flags=words("encrypted parquet allowoverwrite cleanpath partition include manifest verbose"),
+    others=words(
+        "addquotes auto bzip2 csv delimiter escape extension fixedwidth gzip header json master_symmetric_key"
+        " null zstd"
+    ),
+    page=_PAGE,
+)
 _ARROW = {
     "smallint": pa.int16(), "integer": pa.int32(), "bigint": pa.int64(), "real": pa.float32(),
     "double precision": pa.float64(), "boolean": pa.bool_(), "date": pa.date32(), "super": pa.string(),
@@ -72,7 +61,7 @@ def unload(sql: Sql, backend: Backend, storage: Storage, translated: Callable[[s
     ):
         raise Refused("syntax error in UNLOAD", "42601", _PAGE)
     query, url = literal(sql, 2), literal(sql, 5)
-    found = options(sql, 6, _SHOWN, _OTHERS, _PAGE)
+    found = _OPTIONS.read(sql, 6)
     if "parquet" not in found:
         raise NotShown("UNLOAD of anything but Parquet")
     _check(query, found)
@@ -125,8 +114,8 @@ def _make_room(
                 storage.remove(key)
     elif present and "allowoverwrite" not in found:
         raise Refused(
-            "Specified unload destination on S3 is not empty. Consider using a different bucket / prefix, manually"
-            " removing the target files in S3, or using the ALLOWOVERWRITE option.",
+            "Specified unload destination on S3 is not empty. Consider using a different bucket / prefix,"
+            " manually removing the target files in S3, or using the ALLOWOVERWRITE option.",
             "XX000",
             _PAGE,
         )
@@ -134,7 +123,8 @@ def _make_room(
 
 def _answered(backend: Backend, query: str) -> pa.Table:
     """The rows of a query with their types."""
-    backend.must(f"select * from ({query}) as unloaded limit 0")
+    result = f"({query}) as unloaded"
+    backend.must(f"select * from {result} limit 0")  # noqa: S608  (the client's own query)
     columns = backend.columns
     kinds = [str(backend.must(f"select format_type({one.type}, {one.modifier})")[0][0][0]) for one in columns]
     names = [column.name for column in columns]
@@ -145,7 +135,7 @@ def _answered(backend: Backend, query: str) -> pa.Table:
         for name, kind in zip(names, kinds, strict=True)
     )
     _, data = backend.must(
-        f"copy (select {written} from ({query}) as unloaded) to stdout (format csv, force_quote *)"
+        f"copy (select {written} from {result}) to stdout (format csv, force_quote *)"  # noqa: S608
     )
     if not data:
         return pa.table({name: pa.array([], _arrow(kind)) for name, kind in zip(names, kinds, strict=True)})

@@ -1,4 +1,4 @@
-"""The stand-in for Redshift takes what Redshift takes and refuses what it refuses, for both of its drivers."""
+"""The stand-in for Redshift takes what Redshift takes and refuses what it refuses, for both drivers."""
 
 from __future__ import annotations
 
@@ -62,8 +62,12 @@ def test_parameters_are_values_and_no_sql(client: Session) -> None:
 
 
 def test_what_the_stand_in_can_not_show_is_said_to_be_so(client: Session) -> None:
-    for sql in ("select * from sales qualify row_number() over (order by salesid) = 1", "create materialized view m as select 1 as a",
-                "select soundex(buyer) from sales", "set enable_case_sensitive_identifier to true"):  # fmt: skip
+    for sql in (
+        "select * from sales qualify row_number() over (order by salesid) = 1",
+        "create materialized view m as select 1 as a",
+        "select soundex(buyer) from sales",
+        "set enable_case_sensitive_identifier to true",
+    ):
         with pytest.raises(Refused) as refused:
             client.run(sql)
         code, hint, message = refused.value.args

@@ -1,4 +1,4 @@
-"""COPY and UNLOAD of the stand-in for Redshift: bytes, positions, counts, errors, and files that come back equal."""
+"""COPY and UNLOAD of the stand-in for Redshift: bytes, positions, errors, and files that come back equal."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from simulators.redshift.storage import ROLE, Bucket
 from tests.simulators.redshift.sessions import Refused, Session, session
 
 COLUMNS = {
-    "id": "bigint", "small": "smallint", "number": "integer", "amount": "decimal(38, 9)", "ratio": "double precision",
-    "is_good": "boolean", "day": "date", "at": "timestamp", "seen_at": "timestamptz", "note": "varchar(200)",
+    "id": "bigint", "small": "smallint", "number": "integer", "amount": "decimal(38, 9)",
+    "ratio": "double precision", "is_good": "boolean", "day": "date", "at": "timestamp",
+    "seen_at": "timestamptz", "note": "varchar(200)",
 }  # fmt: skip
 # Any text that Postgres can hold, within the column's bytes.
 NOTES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=50)
@@ -227,7 +228,7 @@ def test_bytes_are_counted_not_characters(client: Session, store: Storehouse, fo
         "json 'auto'": lambda row: lines({"word": row[0], "code": row[1]}),
     }[form]
     copy(client, "short", store.put(make(fits)), form)
-    _code, _, message = refused(client, "short", store.put(make(long)), form)
+    _, _, message = refused(client, "short", store.put(make(long)), form)
     assert "7" in message
     assert "6" in message
     assert client.run("select word from short") == [("äöü",)]
@@ -296,7 +297,7 @@ def test_a_prefix_without_objects_and_a_bucket_that_is_not_there(client: Session
     code, page, message = refused(client, "things", f"s3://{store.bucket}/nothing/here", "parquet")
     assert (code, page) == ("XX000", "r_COPY.html")
     assert "prefix 'nothing/here' does not exist" in message
-    code, page, message = refused(client, "things", "s3://no-such-bucket/x", "parquet")
+    _, page, message = refused(client, "things", "s3://no-such-bucket/x", "parquet")
     assert page == "s3serviceexception-error.html"
     assert "NoSuchBucket" in message
 
@@ -324,7 +325,7 @@ def test_some_bad_rows_may_be_left_out(client: Session, store: Storehouse) -> No
     data = lines({"id": 1}, {"id": "one"}, {"id": 2, "note": "n" * 201}, {"id": 3}) + b"{no json\n"
     folder = store.put(data)
     assert "String length exceeds DDL length" in refused(client, "things", folder, "json 'auto'")[2]
-    _code, page, message = refused(client, "things", folder, "json 'auto' maxerror 3")
+    _, page, message = refused(client, "things", folder, "json 'auto' maxerror 3")
     assert page == "copy-parameters-data-load.html"
     assert "3 errors" in message
     assert client.run("select count(*) from things") == [(0,)]

@@ -1,11 +1,14 @@
-"""The stand-in for Redshift on the wire: sessions, errors amid messages, cancelled queries, clients that go away."""
+"""The stand-in for Redshift on the wire: sessions, errors amid messages, clients that cancel or go away."""
 
 from __future__ import annotations
 
+import gc
 import socket
-import threading
+import subprocess
+import sys
 import time
 import uuid
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -94,7 +97,7 @@ def test_truncate_commits_what_came_before_it(client: Session, server: EmbeddedW
 def test_messages_behind_an_error_are_passed_over(
     port: int, server: EmbeddedWarehouse, database: str
 ) -> None:
-    """Parse, Bind and Execute of a COPY that fails, then of a statement, before one Sync: the second is not run."""
+    """Of a COPY that fails and of a statement after it, before one Sync: the statement is not run."""
     with closing(psycopg2.connect(host="127.0.0.1", port=port, dbname=database, user="adstar",
                                   password=server.password, sslmode="disable")) as prepared:  # fmt: skip
         prepared.autocommit = True
@@ -154,19 +157,31 @@ def test_a_cursor_of_the_server(client: Session) -> None:
 
 
 # ---- sessions
+# In a process of its own: while psycopg2 waits for its cancelling to be heard, it lets no other thread run.
+CANCELS = """
+import sys, threading, psycopg2
+connection = psycopg2.connect(sys.argv[1])
+threading.Timer(0.3, connection.cancel).start()
+many = "pg_attribute a, pg_attribute b, pg_attribute c"
+try:
+    connection.cursor().execute(f"select count(*) from {many} where a.attnum + b.attnum + c.attnum = 0")
+except psycopg2.Error as error:
+    print(error.pgcode)
+connection.rollback()
+cursor = connection.cursor()
+cursor.execute("select 1")
+print(cursor.fetchall())
+"""
+
+
 def test_a_query_can_be_cancelled(port: int, server: EmbeddedWarehouse, database: str) -> None:
-    found = Session("psycopg2", port, server.password, database)
-    found.run("create table many (n int)")
-    found.run("insert into many select n from generate_series(1, 3000) as s (n)".replace(
-        "generate_series(1, 3000) as s (n)",
-        "(select row_number() over () as n from pg_attribute a, pg_attribute b limit 3000)",
-    ))  # fmt: skip
-    threading.Timer(0.3, found.connection.cancel).start()
-    began = time.monotonic()
-    with pytest.raises(Refused, match="57014"):
-        found.run("select count(*) from many a, many b, many c where a.n + b.n + c.n = 0")
-    assert time.monotonic() - began < 20
-    assert found.run("select 1") == [(1,)]
+    place = (
+        f"host=127.0.0.1 port={port} dbname={database} user=adstar password={server.password} sslmode=disable"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", CANCELS, place], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout.split("\n")[:2] == ["57014", "[(1,)]"]
 
 
 def test_a_client_that_goes_away_leaves_nothing_behind(
@@ -209,16 +224,29 @@ def test_many_sessions_at_once_also_in_a_new_database(
         assert list(pool.map(work, range(12))) == [[(10 * number, 5)] for number in range(12)]
 
 
+@pytest.fixture
+def unclosed() -> Iterator[None]:
+    """redshift_connector leaves the socket open of a connection that has failed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.usefixtures("unclosed")
 def test_a_database_or_a_password_that_is_not_there(
     driver: str, port: int, server: EmbeddedWarehouse
 ) -> None:
-    for password, database, said in ((server.password, "nowhere", "3D000|does not exist"),
-                                     ("wrong", "postgres", "28P01|password authentication failed")):  # fmt: skip
+    for password, database, said in (
+        (server.password, "nowhere", "3D000|does not exist"),
+        ("wrong", "postgres", "28P01|password authentication failed"),
+    ):
         with pytest.raises((psycopg2.OperationalError, redshift_connector.Error), match=said):
             Session(driver, port, password, database)
 
 
+@pytest.mark.usefixtures("unclosed")
 def test_encryption_is_refused_as_a_server_without_it_refuses(port: int, server: EmbeddedWarehouse) -> None:
     place = {"host": "127.0.0.1", "port": port, "user": "adstar", "password": server.password}
     with pytest.raises(psycopg2.OperationalError, match="server does not support SSL"):
@@ -233,6 +261,7 @@ def test_a_server_that_has_stopped_takes_nobody_in(server: EmbeddedWarehouse) ->
     with pytest.raises(psycopg2.OperationalError):
         Session("psycopg2", proxy.port, server.password, "postgres")
     assert found.run("select 1") == [(1,)]
+    found.run("create temp table x (a int)")
     with pytest.raises(Refused, match="without S3"):
         found.run(f"copy x from 's3://a/b' iam_role '{ROLE}' parquet")
     found.connection.close()
@@ -248,8 +277,9 @@ def test_relations_columns_and_statistics_are_told_as_dbt_asks_for_them(client: 
         select table_catalog as "database", table_name as name, table_schema as "schema", 'table' as type
         from information_schema.tables where table_schema ilike 'shop' and table_type = 'BASE TABLE'
         union all
-        select table_catalog, table_name, table_schema, case when view_definition ilike '%create materialized view%'
-        then 'materialized_view' else 'view' end from information_schema.views where table_schema ilike 'shop'
+        select table_catalog, table_name, table_schema,
+            case when view_definition ilike '%materialized view%' then 'materialized_view' else 'view' end
+        from information_schema.views where table_schema ilike 'shop'
         order by 2
     """
     assert [(row[1], row[3]) for row in client.run(relations)] == [

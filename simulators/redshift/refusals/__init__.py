@@ -1,8 +1,8 @@
 """What Redshift refuses and Postgres would take: each rule with the page of Redshift's guide that says so.
 
-Statements, types and functions are lists of what is there (`known.py`), so that what nobody thought of is refused;
-constructs are rules over tokens, in the modules of this package. Queries that read the catalogue alone run on
-Redshift's leader node, which is an old Postgres: of their functions and types none is refused.
+Statements, types and functions are lists of what is there (`known.py`), so that what nobody thought of is
+refused; constructs are rules over tokens, in the modules of this package. Queries of the catalogue alone run
+on Redshift's leader node, which is an old Postgres: none of their functions and types is refused.
 """
 
 from __future__ import annotations

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from simulators.redshift.known import COMPUTE_ONLY, RESERVED
 from simulators.redshift.refusals.rule import FEATURES, FUNCTIONS, Refusal, missing, rule, syntax, unsupported
 from simulators.redshift.shape import SET_OPERATORS, blocks, columns, type_places
-from simulators.redshift.tokens import Sql
+from simulators.redshift.tokens import Sql, words
 
-# Words (or signs) one behind the other that are no SQL of Redshift's, wherever they stand; the error is at the last
-# word.
+# Words (or signs) one behind the other that are no SQL of Redshift's, wherever they stand.
 _SYNTAX = {
     ("distinct", "on", "("): "r_SELECT_list.html",
     ("join", "lateral"): "r_FROM_clause30.html",
@@ -34,33 +33,17 @@ _FEATURES = {
     ("intersect", "all"): ("INTERSECT ALL", "r_UNION.html"),
     ("minus", "all"): ("MINUS ALL", "r_UNION.html"),
 }
-# Of arrays, ranges, JSON and texts to search (c_unsupported-postgresql-functions.html); POSIX ones have regard to
-# case (pattern-matching-conditions-posix.html).
+# Of arrays, ranges, JSON and texts to search (c_unsupported-postgresql-functions.html), and POSIX ones that
+# do not heed the case (pattern-matching-conditions-posix.html).
 _OPERATORS = dict.fromkeys(
     ("->", "->>", "#>", "#>>", "@>", "<@", "?|", "?&", "&&", "-|-", "@@", "?"), FUNCTIONS
 )
 _OPERATORS |= dict.fromkeys(("~*", "!~*", "~~*", "!~~*"), "pattern-matching-conditions-posix.html")
 # With ORDER BY they need a frame (r_Window_function_synopsis.html, r_WF_first_value.html).
-_FRAMED = {
-    "avg",
-    "bit_and",
-    "bit_or",
-    "bool_and",
-    "bool_or",
-    "count",
-    "first_value",
-    "last_value",
-    "max",
-    "min",
-    "nth_value",
-    "stddev",
-    "stddev_pop",
-    "stddev_samp",
-    "sum",
-    "var_pop",
-    "var_samp",
-    "variance",
-}
+_FRAMED = words(
+    "avg bit_and bit_or bool_and bool_or count first_value last_value max min nth_value stddev"
+    " stddev_pop stddev_samp sum var_pop var_samp variance"
+)
 _WINDOWS = "r_Window_function_synopsis.html"
 
 
@@ -70,11 +53,11 @@ def clauses(sql: Sql) -> Iterator[Refusal]:
     for at, token in enumerate(sql):
         if token.kind == "operator" and token.text in _OPERATORS:
             yield missing(f"operator {token.text}", _OPERATORS[token.text])
-        for words, page in _SYNTAX.items():
-            if sql.words(at, *words):
-                yield syntax(next(word for word in reversed(words) if word.isalpha()), page)
-        for words, (what, page) in _FEATURES.items():
-            if sql.words(at, *words) and sql[at - 1].text != ".":
+        for listed, page in _SYNTAX.items():
+            if sql.words(at, *listed):
+                yield syntax(next(word for word in reversed(listed) if word.isalpha()), page)
+        for listed, (what, page) in _FEATURES.items():
+            if sql.words(at, *listed) and sql[at - 1].text != ".":
                 yield unsupported(what, page)
         if token.word == "values" and (at == 0 or sql[at - 1].text == "(" or sql[at - 1].word == "as"):
             yield unsupported("VALUES list used as constant table", FEATURES)

@@ -34,7 +34,7 @@ def kinds(sql: Sql) -> Iterator[Refusal]:
 
 @rule
 def housekeeping(sql: Sql) -> Iterator[Refusal]:
-    """COPY, TRUNCATE, LOCK, VACUUM, ANALYZE take other options than in Postgres, where they have the same names."""
+    """COPY, TRUNCATE, LOCK, VACUUM and ANALYZE take other options than in Postgres."""
     last = sql[len(sql) - 1]
     match sql[0].word:
         case "copy":

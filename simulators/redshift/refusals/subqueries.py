@@ -1,6 +1,6 @@
 """Correlated subqueries that Redshift can't turn into joins (r_correlated_subqueries.html).
 
-Only references that name their table are seen: which table a column without one belongs to, tokens don't tell.
+Only references that name their table are seen: whose a column without one is, tokens don't tell.
 """
 
 from __future__ import annotations

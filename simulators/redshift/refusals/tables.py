@@ -12,7 +12,7 @@ from simulators.redshift.tokens import Sql
 _CREATE, _ALTER = "r_CREATE_TABLE_NEW.html", "r_ALTER_TABLE.html"
 _NO_SYNTAX = {"inherits", "tablespace", "unlogged", "without", "exclude"}
 _NO_KEYS = {"super", "varbyte", "varbinary", "geometry", "geography", "hllsketch"}
-# ALTER TABLE ... ALTER COLUMN name ...: all that there is beside these two are keys and encodings of the table.
+# What ALTER COLUMN may change.
 _COLUMN_CHANGES = {"type", "encode"}
 
 
