@@ -471,7 +471,7 @@ def test_a_killed_run_leaves_nothing_that_counts(shop: Shop, points: list[str]) 
             [
                 sys.executable,
                 "-c",
-                "import sys; from tests.loaders.test_redshift import Shop\n"
+                "import sys; from tests.loaders.test_redshift_landing import Shop\n"
                 "from loaders._core import warehouse\n"
                 "print(Shop(sys.argv[1], warehouse.resolve()).run().message)",
                 shop.dsn,
