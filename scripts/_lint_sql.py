@@ -19,10 +19,13 @@ import sysconfig
 from contextlib import closing
 from pathlib import Path
 
+import jinja2
+import sqlglot
 import yaml
 
 from loaders._core import configure, places
 from loaders._core.embedded import EmbeddedWarehouse
+from loaders._core.errors import ConfigurationError
 from loaders._core.ops import Books
 from loaders._core.warehouse import Target, ensure_started
 
@@ -32,9 +35,9 @@ SYSTEM = "_run_seq bigint, _row_no bigint, _account text, _day date, _dlt_load_i
 
 
 def main() -> int:
-    """Lint unless nothing has changed since it passed; return the exit code."""
+    """Lint unless nothing has changed since it passed, or always with ``--all``; return the exit code."""
     passed = LINT / "passed"
-    if passed.exists() and passed.read_text() == fingerprint():
+    if "--all" not in sys.argv and passed.exists() and passed.read_text() == fingerprint():
         print("sqlfluff: nothing changed since all SQL passed")
         return 0
     code = lint()
@@ -94,11 +97,16 @@ def lint() -> int:
 
 def create_declared(target: Target, source: str) -> None:
     """Make the raw tables that dbt's sources declare, with their types."""
-    sources = places.home() / "dbt_project/models/staging" / source / f"_{source}__sources.yml"
+    project = places.home() / "dbt_project"
+    settings = yaml.safe_load((project / "dbt_project.yml").read_text())["vars"]
+    sources = project / "models/staging" / source / f"_{source}__sources.yml"
     tables = yaml.safe_load(sources.read_text())["sources"][0]["tables"]
     with closing(target.connect()) as connection, connection.cursor() as cursor:
         for table in tables:
-            columns = [f'"{column["name"]}" {column["data_type"]}' for column in table.get("columns", ())]
+            columns = [
+                f'"{jinja2.Template(column["name"]).render(var=settings.get)}" {column["data_type"]}'
+                for column in table.get("columns", ())
+            ]
             if columns:
                 named = f'raw_{source}."{table["name"]}"'
                 cursor.execute(f"create table if not exists {named} ({SYSTEM}, {', '.join(columns)})")
@@ -111,9 +119,35 @@ def redshift() -> int:
     if code := run(sys.executable, str(compiler), str(LINT / "redshift")):
         return code
     compiled = LINT / "redshift" / "target" / "compiled"
+    if faults := unread(compiled):
+        print("\n".join(["sqlglot does not read as Redshift's:", *faults]))
+        return 1
+    print(f"sqlglot: {len(list(compiled.rglob('*.sql')))} compiled files are read as Redshift's")
     return sqlfluff(
         "--templater", "raw", "--dialect", "redshift", "--rules", "convention.terminator", str(compiled)
     )
+
+
+def unread(folder: Path) -> list[str]:
+    """The files of SQL below a folder that sqlglot can't read as Redshift's, each with the reason.
+
+    Raises:
+        ConfigurationError: there is no SQL below it.
+    """
+    files = sorted(folder.rglob("*.sql"))
+    if not files:
+        raise ConfigurationError("nothing was compiled for Redshift", where=str(folder))
+    faults = []
+    for file in files:
+        try:
+            statements = sqlglot.parse(file.read_text(), read="redshift")
+        except sqlglot.errors.SqlglotError as error:
+            faults.append(f"{file.relative_to(folder)}: {str(error).splitlines()[0]}")
+        else:
+            # What it has no grammar for it keeps as a text.
+            if any(isinstance(statement, sqlglot.exp.Command) for statement in statements):
+                faults.append(f"{file.relative_to(folder)}: a statement that it only keeps as text")
+    return faults
 
 
 def sqlfluff(*arguments: str) -> int:

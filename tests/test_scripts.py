@@ -1,10 +1,13 @@
-"""scripts/test says what its parts said: green only if both the tests and lint are."""
+"""scripts/test says what its parts said, and lint names what it finds."""
 
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from loaders._core.errors import ConfigurationError
+from scripts import _lint_sql
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,3 +34,16 @@ def test_its_exit_code_is_that_of_the_tests_and_of_lint(
     assert done.returncode == said, done.stderr
     assert "-k one" in done.stdout
     assert ("what lint found" in done.stderr) == (lint != 0), "lint is heard only if it found something"
+
+
+def test_what_sqlglot_does_not_read_as_redshifts_is_named(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "dim_a.sql").write_text("select a::varchar from raw.t where a > 1")
+    assert _lint_sql.unread(tmp_path) == []
+    (tmp_path / "models" / "dim_b.sql").write_text("select a from (select 1")
+    (tmp_path / "models" / "dim_c.sql").write_text("vacuum delete only t")
+    broken, kept = _lint_sql.unread(tmp_path)
+    assert broken.startswith("models/dim_b.sql: Expecting )")
+    assert kept == "models/dim_c.sql: a statement that it only keeps as text"
+    with pytest.raises(ConfigurationError, match="nothing was compiled"):
+        _lint_sql.unread(tmp_path / "nowhere")

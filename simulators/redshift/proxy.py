@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 README = "simulators/redshift/README.md"
 CATALOGUE = [
     Path(__file__).parent / "catalogue" / f"{name}.sql"
-    for name in ("super", "casts", "functions", "tables", "views")
+    for name in ("super", "casts", "functions", "tables", "rights", "views")
 ]
 PASSED_ON = ("user", "database", "application_name", "client_encoding")
 # What Redshift says of itself, and what its sessions begin with (r_timezone_config.html).

@@ -246,6 +246,7 @@ def _commands(sql: Sql) -> None:
             behind = sql[at - 1].word in ("to", "from", "grant", "revoke") or sql[at - 1].text == ","
             if words[at] in ("role", "group") and behind and sql[at + 1].name not in ("to", "from", ""):
                 sql.put(at, at + 1, "")
+        _scoped(sql)
     if first == "vacuum":
         kept = [at for at in range(1, len(sql)) if words[at] not in _VACUUMS]
         until = next((at for at in kept if words[at] == "to"), len(sql))
@@ -256,6 +257,26 @@ def _commands(sql: Sql) -> None:
             sql.put(choice, choice + 2, "")
     if first == "lock":
         sql.put(len(sql), len(sql), " in access exclusive mode")
+
+
+def _scoped(sql: Sql) -> None:
+    """Rights on the tables that a schema has and will have (t_scoped-permissions.html)."""
+    scope = next((at for at in range(len(sql)) if sql.words(at, "for", "tables", "in", "schema")), None)
+    if scope is None:
+        return
+    parties = sql.find("to", "from", first=scope)
+    if parties is None or sql.find("with", "grant", first=parties) is not None:
+        raise NotShown("rights FOR TABLES IN SCHEMA without TO or FROM, or WITH GRANT OPTION")
+    rights, schemas, names = (
+        ", ".join(_literal(token.name) for token in sql.tokens[first:until] if token.text != ",")
+        for first, until in ((1, scope), (scope + 4, parties), (parties + 1, len(sql)))
+    )
+    called = f"redshift_scope('{sql[0].word}', array[{rights}], array[{schemas}], array[{names}])"
+    sql.put(0, len(sql), f"do $$ begin perform pg_catalog.{called}; end $$")
+
+
+def _literal(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"
 
 
 _CHANGES: list[Callable[[Sql], None]] = [

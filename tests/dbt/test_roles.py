@@ -30,6 +30,7 @@ READABLE = {
     "ops.commits": {"loader", "transformer"},
     "ops.tombstones": {"loader", "transformer"},
     "ops.privacy_audit": {"auditor"},
+    "ops.ddl_steps": set(),
     "staging.users": {"transformer"},
     "test_failures.found": {"transformer"},
     "marts.dim_user": {"transformer", "analyst", "auditor"},
@@ -40,6 +41,7 @@ WRITABLE = {
     "raw_shop.users": {"loader"},
     "ops.commits": {"loader"},
     "ops.privacy_audit": set(),
+    "ops.ddl_steps": set(),
     "staging.users": {"transformer"},
     "marts.dim_user": {"transformer"},
 }
@@ -88,6 +90,7 @@ def logins(
             privacy_books.declare(cursor, "shop", {"users": {"email": Personal.EMAIL}})
         for schema in ("staging", "marts", "reports", "test_failures"):
             run(target, f"create schema {schema}")
+        run(target, "create table ops.ddl_steps (id text)")
         run(target, "create table raw_shop.users (email text, email__pseudonym text)")
         run(target, f"insert into raw_shop.users values ('{EMAIL}', '{PSEUDONYM}')")
         for table in ("staging.users", "test_failures.found", "marts.dim_user"):

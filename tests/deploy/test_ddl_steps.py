@@ -186,9 +186,8 @@ def test_steps_and_dbt_give_the_same_roles_the_same_rights(
     both = rights(target)
     assert by_dbt <= both
     roles = ("adstar_loader", "adstar_transformer")
-    more = {f"raw_{name}" for name in configure.available()} - {"raw_rds"}
-    more |= {"ops.ddl_steps", "ops.ddl_lock"}
-    expected = {(place, to) for place in more for to in roles} | {("quality", "adstar_transformer")}
+    more = {f"raw_{name}" for name in configure.available()} - {"raw_rds"} | {"ops.ddl_lock"}
+    expected = {(place, to) for place in more for to in roles}
     assert {(each.place, each.to) for each in both - by_dbt} == expected
 
 

@@ -13,6 +13,11 @@
     {%- endfor -%}
 {%- endmacro %}
 
+{#- Tables of `ops` in which a right would undo what they are for: who has asked for whom, and what was changed. -#}
+{% macro books_of_others() -%}
+    {{ return(['privacy_audit', 'ddl_steps']) }}
+{%- endmacro %}
+
 {% macro default__grant_roles() -%}
     {%- if execute -%}
         {%- do warn_of_missing_roles(run_query('select rolname from pg_roles').columns[0].values()) -%}
@@ -45,7 +50,10 @@
                     select pg_class.oid, pg_class.relname from pg_class
                     where pg_class.relnamespace = granted.space
                         and pg_class.relkind in ('r', 'p', 'v', 'm')
-                        and (granted.nspname <> 'ops' or pg_class.relname <> 'privacy_audit')
+                        and (
+                            granted.nspname <> 'ops'
+                            or pg_class.relname not in ('{{ books_of_others() | join("', '") }}')
+                        )
                 loop
                     foreach wanted in array granted.on_tables loop
                         if not has_table_privilege(granted.role_name, relation.oid, wanted) then
@@ -104,14 +112,18 @@
         {%- set present = run_query('select role_name from svv_roles').columns[0].values() -%}
         {%- do warn_of_missing_roles(present) -%}
         {%- set spaces = run_query('select nspname from pg_namespace').columns[0].values() -%}
+        {%- set books = run_query(
+            "select tablename from pg_tables where schemaname = 'ops' order by tablename"
+        ).columns[0].values() | reject('in', books_of_others()) | list -%}
         {%- for name, schemas, on_schema, on_tables in roles() if name in present -%}
             {%- for space in spaces if modules.re.match(schemas, space) -%}
+                {%- set tables = 'ops.' ~ books | join(', ops.') if space == 'ops' else 'all tables in schema ' ~ space -%}
                 {%- do statements.append(
                     'grant ' ~ on_schema | join(', ') ~ ' on schema ' ~ space ~ ' to role ' ~ name
                 ) -%}
-                {%- do statements.append(
-                    'grant ' ~ on_tables | join(', ') ~ ' on all tables in schema ' ~ space ~ ' to role ' ~ name
-                ) -%}
+                {%- if space != 'ops' or books -%}
+                    {%- do statements.append('grant ' ~ on_tables | join(', ') ~ ' on ' ~ tables ~ ' to role ' ~ name) -%}
+                {%- endif -%}
             {%- endfor -%}
         {%- endfor -%}
     {%- endif -%}

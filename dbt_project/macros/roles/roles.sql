@@ -3,7 +3,7 @@
 {% macro roles() -%}
     {%- set prefix = env_var('ADSTAR_SCHEMA_PREFIX', '') -%}
     {%- set read = '^' ~ prefix ~ '(marts|reports)$' -%}
-    {%- set built = '^' ~ prefix ~ '(' ~ target.schema ~ '|staging|intermediate|marts|reports|test_failures)$' -%}
+    {%- set built = '^' ~ prefix ~ '(' ~ target.schema ~ '|staging|intermediate|marts|reports|quality|test_failures)$' -%}
     {{ return([
         ['adstar_loader', '^(raw_.*|ops)$', ['usage', 'create'], ['select', 'insert', 'update', 'delete']],
         ['adstar_transformer', '^(raw_.*|ops)$', ['usage'], ['select']],

@@ -99,55 +99,6 @@ select
     null::text as connection_limit, null::text as syslog_access, null::timestamp as last_ddl_ts,
     null::text as session_timeout, null::text as external_id
 from pg_roles where rolcanlogin;
-create view pg_catalog.svv_role_grants as
-select
-    members.oid as role_id, members.rolname::text as role_name, roles.oid as granted_role_id,
-    roles.rolname::text as granted_role_name
-from pg_auth_members
-join pg_roles as roles on roles.oid = pg_auth_members.roleid
-join pg_roles as members on members.oid = pg_auth_members.member
-where not members.rolcanlogin and roles.rolname not like 'pg\_%';
-create view pg_catalog.svv_user_grants as
-select
-    members.oid as user_id, members.rolname::text as user_name, roles.oid as role_id,
-    roles.rolname::text as role_name, pg_auth_members.admin_option
-from pg_auth_members
-join pg_roles as roles on roles.oid = pg_auth_members.roleid
-join pg_roles as members on members.oid = pg_auth_members.member
-where members.rolcanlogin and roles.rolname not like 'pg\_%';
-create view pg_catalog.svv_schema_privileges as
-select
-    nspname::text as namespace_name, given.privilege_type::text as privilege_type, given.grantee as identity_id,
-    coalesce(to_whom.rolname::text, 'public') as identity_name,
-    case when given.grantee = 0 then 'public' when to_whom.rolcanlogin then 'user' else 'role' end as identity_type,
-    given.is_grantable as admin_option, 'SCHEMA'::text as privilege_scope
-from pg_namespace, aclexplode(nspacl) as given
-left join pg_roles as to_whom on to_whom.oid = given.grantee
-where given.grantee <> nspowner and nspname not like 'pg\_%';
-create view pg_catalog.svv_relation_privileges as
-select
-    spaces.nspname::text as namespace_name, tables.relname::text as relation_name,
-    given.privilege_type::text as privilege_type, given.grantee as identity_id,
-    coalesce(to_whom.rolname::text, 'public') as identity_name,
-    case when given.grantee = 0 then 'public' when to_whom.rolcanlogin then 'user' else 'role' end as identity_type,
-    given.is_grantable as admin_option
-from pg_class as tables
-join pg_namespace as spaces on spaces.oid = tables.relnamespace, aclexplode(tables.relacl) as given
-left join pg_roles as to_whom on to_whom.oid = given.grantee
-where given.grantee <> tables.relowner and spaces.nspname not like 'pg\_%';
-create view pg_catalog.svv_default_privileges as
-select
-    spaces.nspname::text as schema_name, 'RELATION'::text as object_type, owner.oid as owner_id,
-    owner.rolname::text as owner_name, case when owner.rolcanlogin then 'user' else 'role' end as owner_type,
-    given.privilege_type::text as privilege_type, given.grantee as grantee_id,
-    coalesce(to_whom.rolname::text, 'public') as grantee_name,
-    case when given.grantee = 0 then 'public' when to_whom.rolcanlogin then 'user' else 'role' end as grantee_type,
-    given.is_grantable as admin_option
-from pg_default_acl as defaults
-join pg_namespace as spaces on spaces.oid = defaults.defaclnamespace
-join pg_roles as owner on owner.oid = defaults.defaclrole, aclexplode(defaults.defaclacl) as given
-left join pg_roles as to_whom on to_whom.oid = given.grantee
-where defaults.defaclobjtype = 'r';
 create function pg_catalog.pg_get_late_binding_view_cols() returns setof record
 language sql stable as $$
     select null::name, null::name, null::name, null::varchar, null::integer where false
