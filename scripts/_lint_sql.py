@@ -75,7 +75,8 @@ def lint() -> int:
         "DBT_LOG_PATH": str(LINT / "logs"),
     }
     warehouse = EmbeddedWarehouse()
-    warehouse.stop()  # one that a killed lint has left
+    warehouse.stop()  # one that a killed lint has left, with columns that are declared no more
+    shutil.rmtree(LINT / "warehouse", ignore_errors=True)
     target = ensure_started()
     os.environ["PGPASSFILE"] = str(warehouse.pgpass_file)
     try:
