@@ -22,7 +22,7 @@ stream): no parsing, no renaming, no typing. Where it begins anew after it has g
 
 # No `from __future__ import annotations`: dlt reads the types of a subclass's settings in that one's module.
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -33,7 +33,7 @@ from dlt.common.configuration import configspec
 from dlt.common.configuration.specs import BaseConfiguration
 
 from loaders._core.privacy.values import Personal
-from loaders._core.stream import Documents, Keyed, Rejected
+from loaders._core.stream import Documents, Keyed, Rejected, Rows
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,14 @@ class Account:
             whose time zone is missing or unknown is left out.
         error: why this account can't be read although it was asked for; it then counts as failed.
         versions: by day, what the newest receipts of the resource that is read keep of a ``stream.Version``.
+        rows: what counts of the resource that the one that is read ``resumes``, by raw column.
     """
 
     id: str
     timezone: str = "UTC"
     error: Exception | None = None
     versions: Mapping[date | None, str] = field(default_factory=dict, compare=False)
+    rows: Sequence[Mapping[str, str | None]] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ class Resource:
             gives ``stream.Keyed`` records. Each lands once, however often it comes, and every set counts.
         judge: what ``read`` would give today of a record that it once rejected; lets ``dlt pipeline NAME
             retry-quarantine`` bring back what is in quarantine. Needs a ``key``.
+        resumes: name of the entities, read after this one, that say how far it was read. Its reader gets them
+            as the warehouse has them in ``Account.rows``, begins there, and so gives nothing twice.
         personal: raw columns with personal data (of a table of a database: its own columns; those it has not
             are left out), and the class of each; the core lands a pseudonym beside
             every one, and ciphertext in its place if sealing is on (docs/privacy.md).
@@ -145,7 +149,8 @@ class Resource:
     per_account: bool = True
     only: tuple[str, ...] | None = None
     key: str = ""
-    judge: Callable[[bytes], Keyed | Rejected] | None = None
+    judge: Callable[[bytes], Keyed | Rejected | Rows] | None = None
+    resumes: str = ""
     personal: Mapping[str, Personal] = field(default_factory=dict)
     copy: Callable[[Any, Account], Any] | None = None
     every_days: int = 0

@@ -292,6 +292,18 @@ class Books:
             kind = "super" if name in nested else "varchar(65535)"
             self._execute(f'alter table {table} add column "{name}" {kind}')
 
+    def rows_of(self, receipt: Receipt) -> list[dict[str, str | None]]:
+        """The rows of a committed set of entities, by column; for sets that fit into memory."""
+        columns = [name for name in self.column_names(receipt.resource)[0] if not name.startswith("_")]
+        quoted = ", ".join(f'"{name}"' for name in columns)
+        # A file that was loaded twice has every row twice.
+        found = self._query(
+            f'select distinct _row_no, {quoted} from {self.schema}."{receipt.resource}"'
+            " where _account = %s and _day is null and _run_seq = %s order by _row_no",
+            [receipt.account, receipt.data_run_seq],
+        )
+        return [dict(zip(columns, row[1:], strict=True)) for row in found]
+
     def documents(self, resource: str) -> set[str]:
         """The columns of a raw table in Redshift that are SUPER."""
         rows = self._query(
@@ -381,8 +393,10 @@ class Books:
         cursor.execute(
             f"insert into {self.schema}.quarantine_resolved (resource, source_key, run_seq, resolved_at)"
             f" select distinct q.resource, q.source_key, cast(%s as bigint), {self.target.clock}"
-            f" {self._unresolved()} and q.resource = %s and q.source_key in"
-            f' (select r."{key}" from {self.schema}."{resource}" r where r._run_seq = %s)',
+            # All three: so the index of sets finds the package, however large the table is.
+            f" {self._unresolved()} and q.resource = %s and exists"
+            f' (select 1 from {self.schema}."{resource}" r where r._account = q._account and r._day is null'
+            f' and r._run_seq = %s and r."{key}" = q.source_key)',
             [run_seq, resource, run_seq],
         )
 

@@ -27,7 +27,7 @@ from loaders._core.privacy import keys as privacy_keys
 from loaders._core.privacy.values import Personal, is_sealed
 from loaders._core.redshift import Misfit
 from loaders._core.sets import ResourceSpool, SpooledFile
-from loaders._core.stream import Documents, Keyed, Rejected
+from loaders._core.stream import Documents, Keyed, Rejected, Rows
 from loaders._core.warehouse import Target
 
 _log = logging.getLogger(__name__)
@@ -65,11 +65,27 @@ class Intake:
         self._point = (0, 0, 0)
         self._prepared = False
 
-    def take(self, item: Keyed | Rejected) -> None:
-        """Take one record."""
+    def take(self, item: Keyed | Rejected | Rows) -> None:
+        """Take one record, or some that are taken apart already."""
+        if isinstance(item, Rows):
+            self._take_rows(item, 0, item.page.rows)
+            return
         self._waiting.append(item)
         if len(self._waiting) >= _ASKED_AT_ONCE:
             self.flush()
+
+    def _take_rows(self, rows: Rows, start: int, stop: int) -> None:
+        """Take these; aside go those that the table has no room for."""
+        page = rows.page if stop - start == rows.page.rows else rows.page.slice(start, stop)
+        try:
+            self._spool.add_page(page, sum(column.nbytes for column in page.columns.values()))
+        except TooManyColumns as error:
+            if page.rows == 1:
+                self._put_aside([rows.reject(start, error.message)])
+                return
+            middle = (start + stop) // 2
+            self._take_rows(rows, start, middle)
+            self._take_rows(rows, middle, stop)
 
     def flush(self) -> None:
         """Hand over what was taken."""
@@ -110,6 +126,8 @@ class Intake:
     def _committed(self, keys: set[str]) -> tuple[set[str], set[str]]:
         """Which of these are rows of raw, and which are in quarantine."""
         resource = self._spool.resource
+        if resource.resumes:  # it comes once, from where the warehouse says
+            return set(), set()
         if not self._prepared:
             self._prepared = True
             self._books.ensure_table(QUARANTINE.name, QUARANTINE.columns)

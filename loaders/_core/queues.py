@@ -205,18 +205,18 @@ class Readings:
                     reading.extend()
 
 
-def fault_of(body: str, required: tuple[str, ...]) -> str:
+def fault_of(body: str, required: tuple[str, ...], what: str = "body") -> str:
     """What is wrong with a body that should be a JSON object with these fields; it does not quote it."""
     try:
         found = json.loads(body, parse_int=str, parse_float=str, parse_constant=_refuse)
     except json.JSONDecodeError as error:
-        return f"the body is not JSON, from character {error.pos} of {len(body)}"
+        return f"the {what} is not JSON, from character {error.pos} of {len(body)}"
     except (ValueError, RecursionError):
-        return "the body is not JSON: NaN, Infinity, or too deep"
+        return f"the {what} is not JSON: NaN, Infinity, or too deep"
     if not isinstance(found, dict):
-        return "the body is JSON, but no object"
+        return f"the {what} is JSON, but no object"
     lacking = [name for name in required if found.get(name) is None]
-    return f"the body lacks {', '.join(lacking)}" if lacking else ""
+    return f"the {what} lacks {', '.join(lacking)}" if lacking else ""
 
 
 def _refuse(constant: str) -> None:

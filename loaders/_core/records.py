@@ -48,6 +48,11 @@ class Page:
     escaped: int = 0
     nested: frozenset[Path] = frozenset()
 
+    def slice(self, start: int, stop: int) -> Page:
+        """The rows from ``start`` to before ``stop``."""
+        columns = {path: column.slice(start, stop - start) for path, column in self.columns.items()}
+        return Page(stop - start, columns, nested=self.nested)
+
 
 class RecordReader:
     """Turns the documents of one resource into pages.
@@ -80,14 +85,31 @@ class RecordReader:
             except (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid):
                 pass  # The slow way finds out whether the page is new or bad.
         try:
-            return self._slow(body.decode())
+            return self._slow(self._find(body.decode()))
         except (ValueError, RecursionError) as error:
             raise BadBody(f"not a JSON document of records in UTF-8: {error}") from None
 
+    def read_each(self, records: Sequence[bytes]) -> Page:
+        """As ``read`` of a list of these records, each of them a JSON object in itself.
+
+        Raises:
+            BadBody: one of them is none.
+        """
+        if self._decoder is not None and not _needs_escaping(b"".join(records)):
+            try:
+                found = list(map(self._decoder.decode, records))
+                if not any(isinstance(each, list) for each in found):
+                    return self._page(found)
+            except (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid):
+                pass  # as above
+        try:
+            return self._slow([_members(_value(record.decode())) for record in records])
+        except (ValueError, RecursionError) as error:
+            raise BadBody(f"not a JSON object in UTF-8: {error}") from None
+
     # -- any record, in Python --------------------------------------------------------------------
 
-    def _slow(self, document: str) -> Page:
-        rows = self._find(document)
+    def _slow(self, rows: list[dict[str, str]]) -> Page:
         cells: dict[Path, list[str | None]] = {}
         nested: set[Path] = set()
         escaped = 0
@@ -156,7 +178,9 @@ class RecordReader:
         found = decoder.decode(body)
         for _ in self.records:
             found = None if found is None else found.f0
-        rows = found if isinstance(found, list) else [] if found is None else [found]
+        return self._page(found if isinstance(found, list) else [] if found is None else [found])
+
+    def _page(self, rows: list[Any]) -> Page:
         columns: dict[Path, pa.Array] = {}
         if rows:
             for (name, paths), values in zip(self._layout, _transpose(rows), strict=True):

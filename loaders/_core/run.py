@@ -29,7 +29,7 @@ from loaders._core.privacy.values import Protection, pseudonym_columns
 from loaders._core.quarantine import QUARANTINE, Intake, set_aside
 from loaders._core.redact import redact
 from loaders._core.sets import Day, Receipt, ResourceSpool, SetSum, SpooledFile, keep_days, plain
-from loaders._core.stream import Keyed, Mark, OfDay, Rejected, Version
+from loaders._core.stream import Keyed, Loss, Mark, OfDay, Rejected, Rows, Version
 from loaders._core.warehouse import Target
 from loaders._core.windows import Chunk, backfill_window, floor_day, live_window, plan_backfill, plan_live
 
@@ -110,6 +110,7 @@ class SourceRun:
         self.notes: list[str] = []
         self.protection = Protection()
         self._failed: dict[str, str] = {}
+        self._lost: list[str] = []
         self._skipped_days = 0
         self._file_numbers = itertools.count()
 
@@ -242,6 +243,8 @@ class SourceRun:
             shared = {r.name for r in self.loader.resources if not r.per_account}
             landed = any(r.outcome == "ok" and r.resource not in shared for r in self.result.records)
             self.result.outcome = "partial" if landed or self._skipped_days else "failed"
+        elif self._lost:
+            self.result.outcome = "partial"
         where = f"raw_{self.loader.name}.{QUARANTINE.name}"
         for name in sorted({r.resource for r in self.result.records if r.rows_quarantined}):
             records = [r for r in self.result.records if r.resource == name]
@@ -260,7 +263,7 @@ class SourceRun:
         if error is not None:
             ends = [redact(str(error) or type(error).__name__)]
         else:
-            ends = [f"account {name}: {why}" for name, why in sorted(self._failed.items())]
+            ends = [f"account {name}: {why}" for name, why in sorted(self._failed.items())] + self._lost
         return "; ".join([*ends, *self.notes]) or None
 
     def _read_and_land(self, api: Any, lease: Lease, run: Run) -> None:
@@ -375,6 +378,10 @@ class SourceRun:
         kill_point("commit.after")
         self.result.records += records
         self.result.packages += 1
+        lossy = {resource.name for resource in self.loader.resources if resource.resumes}
+        self._lost += [
+            f"account {r.account}: {r.message}" for r in records if r.resource in lossy and r.message
+        ]
 
     def _tasks(
         self, api: Any, chunk: Chunk, accounts: dict[str, Account]
@@ -533,6 +540,8 @@ class _Reader:
         looked_at = 0
         versions = {day: old.version for (name, day), old in before.items() if name == resource.name}
         known = replace(account, versions={day: text for day, text in versions.items() if text})
+        if state := before.get((resource.resumes, None)):
+            known = replace(known, rows=self._run.books.rows_of(state))
         # No name is given to what is read: when this ends, however, so does its reader, before its client.
         for number, (document, page) in enumerate(
             decoding.pages(iter(resource.read(self._api, known, asked)), spool.reader)
@@ -543,12 +552,10 @@ class _Reader:
             elif document is Mark.AGAIN:
                 self._landing.discard(resource.name, intake.forget())
                 looked_at = len(spool.files)
-            elif isinstance(document, Keyed | Rejected):
+            elif isinstance(document, Keyed | Rejected | Rows):
                 intake.take(document)
-            elif isinstance(document, Version):
-                spool.versions.update(dict.fromkeys(document.days, document))
-            elif isinstance(document, OfDay):
-                spool.day = document.day
+            elif isinstance(document, Version | OfDay | Loss):
+                spool.hear(document)
             else:
                 spool.add(document, page)
             rows += spool.rows
@@ -617,6 +624,8 @@ class _Reader:
                 record.since, record.until = since, until
             if resource.control and wrong:
                 record.message = wrong
+            if spool.losses:
+                record.message = "; ".join(spool.losses)
             changed: list[date | None] = []
             for day in _days(resource, window):
                 total = spool.sums.get(day) or SetSum(totals=dict.fromkeys(resource.totals, _ZERO))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import decimal
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -28,9 +29,10 @@ from loaders._core.errors import BadBody
 from loaders._core.naming import ColumnNames, TooManyColumns
 from loaders._core.privacy.values import Protection, pseudonym_columns
 from loaders._core.records import Page, RecordReader
-from loaders._core.stream import Version
+from loaders._core.stream import Loss, OfDay, Version
 from loaders._core.text import MARK
 
+_log = logging.getLogger(__name__)
 # A file is loaded whole in memory, and each costs some statements: as large as memory allows.
 FILE_ROWS = 20_000
 FILE_BYTES = 32 << 20  # of the documents its rows came in
@@ -159,6 +161,7 @@ class ResourceSpool:
         self.versions: dict[Day, Version] = {}
         self.known = 0  # records that came again
         self.rejected = 0  # records in quarantine
+        self.losses: list[str] = []  # what the reader could not read any more
         self.aside: ResourceSpool | None = None  # its records in quarantine
         self.day: Day = None
         self._numbers = numbers
@@ -184,17 +187,30 @@ class ResourceSpool:
         Raises:
             BadBody: it can't be read, or has a row without a day or of a day that was not asked for.
         """
-        page = page or self.reader.read(body)
+        return self.add_page(page or self.reader.read(body), len(body))
+
+    def add_page(self, page: Page, size: int) -> int:
+        """As ``add``, of a document that was taken apart and had so many bytes."""
         table = self._table(page) if page.rows else None
         self.rows += page.rows
         self.escaped += page.escaped
         if table is not None:
             self._pending.append(table)
             self._pending_rows += page.rows
-            self._pending_bytes += len(body)
+            self._pending_bytes += size
         while self._pending_rows >= FILE_ROWS or self._pending_bytes >= FILE_BYTES:
             self._write()
         return page.rows
+
+    def hear(self, said: Version | OfDay | Loss) -> None:
+        """Note what the reader says of what it gives."""
+        if isinstance(said, Version):
+            self.versions.update(dict.fromkeys(said.days, said))
+        elif isinstance(said, OfDay):
+            self.day = said.day
+        else:
+            _log.warning("%s of account %s: %s", self.resource.name, self.account.id, said.text)
+            self.losses.append(said.text)
 
     def keep(self) -> None:
         """What was added so far is whole."""

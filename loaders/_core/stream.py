@@ -9,7 +9,7 @@ back, on disk beyond a few megabytes, until the last of them has come.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -19,6 +19,7 @@ from types import TracebackType
 import msgspec
 
 from loaders._core.errors import BadBody
+from loaders._core.records import Page
 
 _BLANKS = b" \t\r\n"
 _ANY = msgspec.json.Decoder(msgspec.Raw)  # checks the syntax, builds nothing
@@ -83,7 +84,26 @@ class OfDay:
     day: date
 
 
-Documents = Iterator[bytes | Mark | Version | Keyed | Rejected | OfDay]
+@dataclass(frozen=True)
+class Rows:
+    """Records that a reader has taken apart itself; its source never gives them again.
+
+    Attributes:
+        reject: the record at an index as one that can't be taken, for this reason.
+    """
+
+    page: Page
+    reject: Callable[[int, str], Rejected]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What can't be read any more, in words: what is there lands all the same, and the run is partial."""
+
+    text: str
+
+
+Documents = Iterator[bytes | Mark | Version | Keyed | Rejected | OfDay | Rows | Loss]
 
 
 def whole(documents: Documents) -> list[bytes]:
