@@ -301,8 +301,8 @@ def _options(settings: Any) -> dict[str, Any]:
             raise errors.ConfigurationError(f"[sources.kafka.client] can't set {name}: this loader does")
         if is_secret_name(name.replace(".", "_")):
             raise errors.ConfigurationError(
-                f"[sources.kafka.client] has the secret {name}: put it as {name.replace('.', '_')} under"
-                " [sources.kafka] in .dlt/secrets.toml"
+                f"{name} is a secret and has no place in [sources.kafka.client]; put {name.replace('.', '_')}"
+                " under [sources.kafka] in .dlt/secrets.toml"
             )
     for value in filter(None, (settings.sasl_password, settings.ssl_key_password)):
         secret(value)

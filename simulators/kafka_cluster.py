@@ -87,6 +87,14 @@ class KafkaCluster:
             library.rd_kafka_mock_partition_delete_records(self._cluster, topic.encode(), partition, before)
         )
 
+    def refuse(self, request: int, *codes: int) -> None:
+        """Answer the next requests of a kind with these errors.
+
+        Their numbers: https://kafka.apache.org/protocol
+        """
+        said = (ctypes.c_int * len(codes))(*codes)
+        _library().rd_kafka_mock_push_request_errors_array(self._cluster, request, len(codes), said)
+
     def settings_env(self, **topics: str) -> dict[str, str]:
         """The environment that makes `dlt pipeline kafka run` read topics: `table="name of the topic"`."""
         found = {"SOURCES__KAFKA__BOOTSTRAP_SERVERS": self.bootstrap}
@@ -126,6 +134,7 @@ def _library() -> Any:
         "rd_kafka_mock_topic_create": [pointer, text, number, number],
         "rd_kafka_mock_topic_delete": [pointer, text],
         "rd_kafka_mock_partition_delete_records": [pointer, text, ctypes.c_int32, ctypes.c_int64],
+        "rd_kafka_mock_push_request_errors_array": [pointer, ctypes.c_int16, ctypes.c_size_t, pointer],
         "rd_kafka_err2str": [number],
     }
     for name, arguments in takes.items():
