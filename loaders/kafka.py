@@ -382,4 +382,5 @@ LOADER = Loader(
     accounts=lambda broker: broker.accounts(),
     resources_of=resources,
     confirm=lambda broker, account: broker.open[account.id].tell(),
+    is_stream=True,
 )

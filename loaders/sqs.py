@@ -286,4 +286,5 @@ LOADER = Loader(
     accounts=lambda queues: queues.accounts(),
     resources_of=lambda settings: tuple(resource(*each) for each in settings.queues.items()),
     confirm=lambda queues, account: queues.open[account.id].delete(),
+    is_stream=True,
 )

@@ -37,6 +37,15 @@ class RunCommand(SupportsCliCommand):
         )
         parser.add_argument("--until", type=_day, metavar="YYYY-MM-DD", help="... to this day, inclusive")
         parser.add_argument(
+            "--follow",
+            nargs="?",
+            const=60.0,
+            type=_seconds,
+            metavar="SECONDS",
+            help="of a queue or a topic: keep running, read what is new every so many seconds (60), and end"
+            " after the batch at work on SIGTERM or Ctrl-C",
+        )
+        parser.add_argument(
             "--dry-run", action="store_true", help="say what would be read and written, and write nothing"
         )
         parser.add_argument(
@@ -49,10 +58,13 @@ class RunCommand(SupportsCliCommand):
             self._parser.error("--since and --until go together")
         if args.since is not None and args.since > args.until:
             self._parser.error(f"--since {args.since} is after --until {args.until}")
+        if args.follow is not None and (args.since or args.dry_run or not args.pipeline_name):
+            self._parser.error("--follow is for one source by name, without --since and --dry-run")
         from loaders._core import command  # noqa: PLC0415
 
         code = command.main(
             args.pipeline_name,
+            follow_seconds=args.follow,
             since=args.since,
             until=args.until,
             dry_run=args.dry_run,
@@ -156,6 +168,16 @@ def plug_privacy_cli(host: str) -> Any:
 def plug_cli(host: str) -> Any:
     """Add the command to ``dlt``."""
     return RunCommand if host == "dlt" else None
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return seconds
 
 
 def _day(text: str) -> date:

@@ -15,9 +15,11 @@ from loaders._core import configure, redact, warehouse
 from loaders._core.declare import Clock, Loader, Window
 from loaders._core.dry_run import describe
 from loaders._core.errors import AdstarError, ConfigurationError, UsageError
+from loaders._core.follow import follow
 from loaders._core.quarantine import retried, still_there
 from loaders._core.report import Watch, summary
 from loaders._core.run import Outcome, Result, SourceRun
+from loaders._core.warehouse import Target
 
 OK, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
 
@@ -29,6 +31,7 @@ def main(
     until: date | None = None,
     dry_run: bool = False,
     retry: bool = False,
+    follow_seconds: float | None = None,
     target_name: str | None = None,
     verbosity: int = 0,
 ) -> int:
@@ -38,6 +41,7 @@ def main(
         name: of the source; None for all that are configured.
         since: with ``until`` a backfill of these account-local days, both inclusive.
         retry: read what is in quarantine, not the source.
+        follow_seconds: keep reading, a run every so many seconds, until the process is asked to end.
         verbosity: 0 logs warnings, 1 what is being done, 2 everything.
     """
     _set_up_logging(verbosity)
@@ -48,30 +52,45 @@ def main(
     try:
         clock = _clock()
         chosen = _chosen(name)
+        if follow_seconds is not None and (unfit := [each.name for each in chosen if not each.is_stream]):
+            raise UsageError(
+                f"{', '.join(unfit)} can't be followed: run it by a schedule, once a day or hour"
+            )
         if dry_run:
             return _dry_run(console, chosen, clock, backfill, target_name)
         target = warehouse.ensure_started(target_name)
     except AdstarError as error:
         print(error, file=sys.stderr)
         return USAGE if isinstance(error, UsageError) else FAILED
-    results = []
-    with Watch(console) as watch:
-        for loader in chosen:
-            try:
-                settings = configure.settings_of(loader)
-                asked = retried(loader.made_for(settings), target) if retry else loader
-            except ConfigurationError as error:
-                results.append(Result(loader.name, "failed", str(error)))
-                continue
-            if asked is None:
-                results.append(Result(loader.name, message="nothing is in quarantine that can come back"))
-                continue
-            run = SourceRun(asked, settings, target, clock, backfill=backfill, progress=watch)
-            results.append(run.execute())
-            if retry and (left := still_there(loader.name, target)):
-                results[-1].message = "; ".join(filter(None, [results[-1].message, left]))
-    summary(console, results)
+
+    def run() -> list[Result]:
+        with Watch(console) as watch:
+            return [
+                _run(loader, target, clock, backfill=backfill, retry=retry, watch=watch) for loader in chosen
+            ]
+
+    if follow_seconds is not None:
+        results = follow(console, follow_seconds, run)
+    else:
+        results = run()
+        summary(console, results)
     return exit_code(result.outcome for result in results)
+
+
+def _run(
+    loader: Loader, target: Target, clock: Clock, *, backfill: Window | None, retry: bool, watch: Watch
+) -> Result:
+    try:
+        settings = configure.settings_of(loader)
+        asked = retried(loader.made_for(settings), target) if retry else loader
+    except ConfigurationError as error:
+        return Result(loader.name, "failed", str(error))
+    if asked is None:
+        return Result(loader.name, message="nothing is in quarantine that can come back")
+    result = SourceRun(asked, settings, target, clock, backfill=backfill, progress=watch).execute()
+    if retry and (left := still_there(loader.name, target)):
+        result.message = "; ".join(filter(None, [result.message, left]))
+    return result
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

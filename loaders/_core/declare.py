@@ -201,6 +201,7 @@ class Loader:
         confirm: ``(api, account)`` -> whether there is more to read of it, in a package of its own. Called
             when what was read of the account counts, and never before: here a queue is told to forget it.
             What it raises is said of the account; the rows are safe; what comes again is known by its key.
+        is_stream: a run gives only what is new, so it may be kept running with ``--follow``.
     """
 
     name: str
@@ -211,6 +212,7 @@ class Loader:
     resources: tuple[Resource, ...] = ()
     resources_of: Callable[[Any], tuple[Resource, ...]] | None = None
     confirm: Callable[[Any, Account], bool] | None = None
+    is_stream: bool = False
 
     def made_for(self, settings: Settings) -> Self:
         """The loader with the resources that these settings give it."""

@@ -21,6 +21,7 @@ import pyarrow as pa
 from loaders._core import errors
 from loaders._core.queues import fault_of
 from loaders._core.records import Page, Path, RecordReader
+from loaders._core.stopping import STOPPING
 from loaders._core.stream import Documents, Loss, Rejected, Rows
 from loaders._core.text import MARK, escape
 
@@ -187,7 +188,7 @@ class Reading:
                 )
         self._log.seek({})
         self._more = bool(wanted)
-        if wanted and not self._has_budget():
+        if wanted and not self._has_budget() and not STOPPING.is_set():
             _log.warning("the budget of %s is spent; the next run reads on", self._log.where)
 
     def offsets(self) -> bytes:
@@ -222,7 +223,7 @@ class Reading:
         return self._positions[partition].next >= self._positions[partition].high
 
     def _has_budget(self) -> bool:
-        return self._left > 0 and time.monotonic() < self._until
+        return self._left > 0 and time.monotonic() < self._until and not STOPPING.is_set()
 
     def _resume(self, rows: Sequence[Mapping[str, str | None]]) -> Iterator[Loss]:
         """Where each partition is read from now."""

@@ -21,9 +21,11 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from loaders import kafka
-from loaders._core import configure, topics
+from loaders._core import command, configure, topics
+from loaders._core import follow as following
 from loaders._core.crash import POINTS
 from loaders._core.declare import Clock
 from loaders._core.dry_run import describe
@@ -70,9 +72,9 @@ class Bench:
         loader = retried(LOADER.made_for(settings), self.target)
         return loader and SourceRun(loader, settings, self.target, Clock()).execute()
 
-    def start(self, before: str = "", **environment: str) -> subprocess.Popen[str]:
+    def start(self, before: str = "", more: str = "", **environment: str) -> subprocess.Popen[str]:
         """A run in a process of its own, which does something else before."""
-        code = "import sys; from loaders._core import command; sys.exit(command.main('kafka'))"
+        code = f"import sys; from loaders._core import command; sys.exit(command.main('kafka'{more}))"
         return subprocess.Popen(
             [sys.executable, "-c", f"{before}\n{code}"],
             cwd=ROOT,
@@ -403,6 +405,63 @@ def test_a_consumer_that_was_thought_dead_changes_nothing_when_it_wakes(
     assert (bench.rows(), bench.aside()) == (expected, [("1:0:9",)])
     assert bench.run().outcome == "ok"
     assert (bench.rows(), bench.aside()) == (expected, [("1:0:9",)])
+
+
+# ---- kept running
+
+
+LATE = """
+select extract(epoch from max(committed_at - to_timestamp("timestamp"::bigint / 1000.0)))::float
+from raw_kafka.events join ops.commits on run_seq = _run_seq
+"""
+
+
+@pytest.mark.parametrize("asked", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.full)])
+def test_followed_it_lands_what_comes_until_it_is_asked_to_end(bench: Bench, asked: signal.Signals) -> None:
+    bench.create(2)
+    bench.put(GOOD)
+    process = bench.start(more=", follow_seconds=0.5")
+    wait_for(lambda: bench.query("select to_regclass('ops.commits')") != [(None,)])
+    wait_for(lambda: bench.query("select count(*) from ops.commits") != [(0,)])
+    for n in range(1, 4):
+        bench.put(GOOD, partition=n % 2)
+        wait_for(lambda n=n: len(bench.rows()) == n + 1)
+    process.send_signal(asked)
+    code, output = bench.finish(process)
+    assert (code, "kafka ok, 1 rows landed in" in output) == (0, True), output
+    assert bench.query("select distinct outcome from ops.runs") == [("ok",)]
+    assert bench.query("select released from ops.lease") == [(True,)]
+    assert bench.query(f"{LATE} where run_seq > 1")[0][0] < 20
+    assert bench.rows() == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def test_asked_to_end_it_lands_what_it_has_and_reads_no_further(bench: Bench) -> None:
+    before = "from loaders._core import topics\ntopics.AT_ONCE = 1\nimport os, signal\n"
+    before += "take = topics.Cut.documents\ndef ending(self, batch):\n"
+    before += "    os.kill(os.getpid(), signal.SIGTERM)\n    yield from take(self, batch)\n"
+    bench.create(1)
+    bench.put(*[GOOD] * 5)
+    process = bench.start(f"{before}topics.Cut.documents = ending", more=", follow_seconds=9")
+    assert bench.finish(process)[0] == 0
+    assert bench.rows() == [(0, 0)]
+
+
+def test_what_fails_again_and_again_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[Result] = []
+
+    def run() -> list[Result]:
+        # one in a while is no reason to end
+        runs.append(Result("kafka", "ok" if len(runs) == 3 else "failed"))
+        return runs[-1:]
+
+    assert following.follow(Console(quiet=True), 0.01, run)[0].outcome == "failed"
+    assert len(runs) == 4 + following.PATIENCE
+
+
+def test_only_streams_are_followed(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("SOURCES__FACEBOOK_ADS__ACCESS_TOKEN", "token")
+    assert command.main("facebook_ads", follow_seconds=1) == command.USAGE
+    assert "facebook_ads can't be followed" in capsys.readouterr().err
 
 
 # ---- what is deleted, and what is made anew
