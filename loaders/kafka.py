@@ -273,8 +273,13 @@ class Broker:
         return Account(name)
 
 
-# What is fetched ahead is held in memory: enough that reading never waits, and no more.
-_SMALL = {"queued.max.messages.kbytes": 16_384, "fetch.message.max.bytes": 1 << 20}
+# What is fetched ahead is held in memory, and what was compressed is many times as large there.
+_SMALL = {
+    "queued.min.messages": 10_000,
+    "queued.max.messages.kbytes": 4_096,
+    "fetch.max.bytes": 1 << 20,
+    "fetch.message.max.bytes": 1 << 17,
+}
 
 
 class _Logger:

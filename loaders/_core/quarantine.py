@@ -78,7 +78,8 @@ class Intake:
         """Take these; aside go those that the table has no room for."""
         page = rows.page if stop - start == rows.page.rows else rows.page.slice(start, stop)
         try:
-            self._spool.add_page(page, sum(column.nbytes for column in page.columns.values()))
+            # As documents, by which files are measured, they would be twice as large: names, quotes, nulls.
+            self._spool.add_page(page, 2 * sum(column.nbytes for column in page.columns.values()))
         except TooManyColumns as error:
             if page.rows == 1:
                 self._put_aside([rows.reject(start, error.message)])

@@ -53,7 +53,7 @@ COLUMNS = (
     "value_encoding",
 )
 PACKAGE = 250_000  # messages read before they are landed
-AT_ONCE = 2_000  # messages taken apart at once
+AT_ONCE = 1_000  # messages taken apart at once
 WAIT_SECONDS = 0.2
 SILENCE_SECONDS = 60.0
 Headers = Sequence[tuple[str, bytes | None]]

@@ -241,7 +241,7 @@ class Protection:
         if self.sealing:
             for name, kind in present.items():
                 landed[name] = _each(columns[name], partial(key.seal, kind))
-        for name, kind in present.items():
+        for name, kind in present.items() if self._tombstones else ():
             if kind is Personal.DOCUMENT and (telling := set(_where(columns[name], self.mentions_erased))):
                 landed[name] = _without(landed[name], telling)
         if erased := self._erased_rows(present, columns, pseudonyms):
