@@ -23,7 +23,8 @@ from loaders._core.declare import Account, Clock, Loader, Resource, Settings
 from loaders._core.naming import ColumnNames
 from loaders._core.privacy.values import Personal
 from loaders._core.redact import is_secret_name, secret
-from loaders._core.topics import COLUMNS, OFFSET_COLUMNS, OFFSETS, Batch, Budget, Cut, Reading
+from loaders._core.registry import Decoder, Registry
+from loaders._core.topics import OFFSET_COLUMNS, OFFSETS, ORIGINAL, Batch, Budget, Cut, Reading
 
 _log = logging.getLogger(__name__)
 ASKING_SECONDS = 20.0  # for metadata and bounds, retries included
@@ -56,7 +57,8 @@ class Topic(Budget, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[sources.kafka.topics.<name>]``; docs/runbooks/kafka.md says what each setting means."""
 
     topic: str = ""
-    format: Literal["json", "text", "bytes"] = "json"
+    format: Literal["json", "avro", "protobuf", "text", "bytes"] = "json"
+    message: str = ""
     required: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     personal: dict[str, Personal] = msgspec.field(default_factory=dict)
@@ -70,14 +72,32 @@ class Topic(Budget, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """
         if self.format in ("text", "bytes") and (self.required or self.fields or self.personal):
             raise ValueError("`required`, fields and personal are for values with fields, as format = 'json'")
+        if (self.format == "protobuf") != bool(self.message):
+            raise ValueError(
+                "`message` names the class of the messages, for format = 'protobuf' and no other"
+            )
 
     def name(self, table: str) -> str:
         """What the broker calls the topic; as its table if nothing else is said."""
         return self.topic or table
 
-    def cut(self, table: str) -> Cut:
-        """What lands of its messages."""
-        return Cut(self.name(table), self.incarnation, self.format, self.required)
+    def cut(self, table: str, settings: Any) -> Cut:
+        """What lands of its messages.
+
+        Raises:
+            ConfigurationError: there is no registry for a format that needs one.
+        """
+        decode = None
+        if self.format in ("avro", "protobuf"):
+            if not settings.schema_registry_url:
+                raise errors.ConfigurationError(
+                    f"[sources.kafka.topics.{table}] has format {self.format}, which needs"
+                    " schema_registry_url under [sources.kafka]"
+                )
+            password = secret(settings.schema_registry_password or "")
+            registry = Registry(settings.schema_registry_url, settings.schema_registry_username, password)
+            decode = Decoder(self.format, self.name(table), registry, self.message)
+        return Cut(self.name(table), self.incarnation, self.format, self.required, decode)
 
 
 @configspec
@@ -96,6 +116,9 @@ class KafkaSettings(Settings):
     ssl_certificate_location: str = ""
     ssl_key_location: str = ""
     ssl_key_password: TSecretStrValue | None = None
+    schema_registry_url: str = ""
+    schema_registry_username: str = ""
+    schema_registry_password: TSecretStrValue | None = None
     client: dict[str, Any] | None = None
     api_version: str = ""
 
@@ -269,7 +292,7 @@ class Broker:
             self.numbers(name)
         except errors.AccountError as error:
             return Account(name, error=error)
-        self.open[name] = Reading(PartitionLog(self, name), topic, topic.cut(table))
+        self.open[name] = Reading(PartitionLog(self, name), topic, topic.cut(table, self._settings))
         return Account(name)
 
 
@@ -341,20 +364,22 @@ def connect(settings: Any, clock: Clock) -> Iterator[Broker]:
         broker.close()
 
 
-def resource(table: str, topic: Topic) -> Resource:
+def resource(table: str, topic: Topic, settings: Any) -> Resource:
     """The raw table of a topic.
 
     Raises:
-        ConfigurationError: it can't have this name.
+        ConfigurationError: it can't have this name, or lacks a setting.
     """
     if table == OFFSETS:
         raise errors.ConfigurationError(
             f"[sources.kafka.topics.{OFFSETS}] can't have this name: the table says how far topics were read"
         )
-    names = ColumnNames(COLUMNS)
+    cut = topic.cut(table, settings)
+    names = ColumnNames(cut.names)
     fields = dict.fromkeys((*topic.required, *topic.fields, *topic.personal))
-    columns = [*COLUMNS, *(names.name(("value", field)) for field in fields)]
-    personal = {"value": Personal.DOCUMENT, "headers": Personal.DOCUMENT}
+    columns = [*cut.names, *(names.name(("value", field)) for field in fields)]
+    texts = ("value", "headers", ORIGINAL)
+    personal = {name: Personal.DOCUMENT for name in texts if name in cut.names}
     if topic.personal_key:
         personal["key"] = topic.personal_key
     return Resource(
@@ -364,14 +389,14 @@ def resource(table: str, topic: Topic) -> Resource:
         personal=personal | {names.name(("value", field)): kind for field, kind in topic.personal.items()},
         only=(topic.name(table),),
         key="message_id",
-        judge=topic.cut(table).judge,
+        judge=cut.judge,
         resumes=OFFSETS,
     )
 
 
 def resources(settings: Any) -> tuple[Resource, ...]:
     """The raw tables of all topics, and how far they were read."""
-    tables = [resource(*each) for each in settings.topics.items()]
+    tables = [resource(table, topic, settings) for table, topic in settings.topics.items()]
     return (*tables, Resource(OFFSETS, _offsets, columns=OFFSET_COLUMNS))
 
 

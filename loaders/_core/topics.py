@@ -52,13 +52,13 @@ COLUMNS = (
     "value",
     "value_encoding",
 )
+ORIGINAL = "value_bytes"  # of a value that was decoded, in base64
 PACKAGE = 250_000  # messages read before they are landed
 AT_ONCE = 1_000  # messages taken apart at once
 WAIT_SECONDS = 0.2
 SILENCE_SECONDS = 60.0
 Headers = Sequence[tuple[str, bytes | None]]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-Format = Literal["json", "text", "bytes"]
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -308,6 +308,9 @@ class Reading:
 class Cut:
     """What lands of the messages of a topic.
 
+    Attributes:
+        names: the columns that every message has.
+
     Args:
         required: fields that a JSON value must have.
         decode: makes JSON of a value that is in another form; raises ValueError, with what is wrong as its
@@ -324,6 +327,7 @@ class Cut:
     ) -> None:
         self._topic, self._incarnation, self._form, self._required = topic, incarnation, form, required
         self._decode = decode
+        self.names = (*COLUMNS, ORIGINAL) if decode else COLUMNS
         self._reader = RecordReader(())
 
     def documents(self, batch: Batch) -> Iterator[Rows | Rejected]:
@@ -464,6 +468,8 @@ class Cut:
             "value": texts,
             "value_encoding": pa.array(encodings, pa.string()),
         }
+        if self._decode:
+            columns[ORIGINAL] = pa.array(map(_base64, batch.values), pa.string(), size=count)
         return {(name,): column for name, column in columns.items()}, escaped
 
 

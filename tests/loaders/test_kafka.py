@@ -759,7 +759,7 @@ def test_settings_that_can_not_be_are_told_before_anything_is_read() -> None:
     wrong("see .sources.kafka.", security_protocol="carrier pigeon")
     wrong("see .sources.kafka.", security_protocol="ssl", ssl_ca_location="/nowhere.pem")
     with pytest.raises(ConfigurationError, match="how far topics were read"):
-        kafka.resource("offsets", Topic())
+        kafka.resource("offsets", Topic(), None)
 
 
 def test_a_broker_that_does_not_answer_is_named_and_no_secret_with_it(
