@@ -7,8 +7,10 @@ once more it ends at once, and the next run reads again what did not count.
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -32,7 +34,7 @@ def follow(console: Console, seconds: float, run: Callable[[], list[Result]]) ->
     with _until_asked():
         while True:
             began = time.monotonic()
-            results = run()
+            results = _aside(run)
             for result in results:
                 console.print(_line(result), markup=False, highlight=False)
             failures = failures + 1 if any(result.outcome == "failed" for result in results) else 0
@@ -40,6 +42,20 @@ def follow(console: Console, seconds: float, run: Callable[[], list[Result]]) ->
                 return results
             if STOPPING.wait(max(0.0, began + seconds - time.monotonic())):
                 return results
+
+
+def _aside(run: Callable[[], list[Result]]) -> list[Result]:
+    """Run it in a thread of its own: dlt takes signals for itself while it works in the main one."""
+    done: Future[list[Result]] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(run())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=work, name="run", daemon=True).start()  # who asks twice does not wait for it
+    return done.result()
 
 
 def _line(result: Result) -> str:

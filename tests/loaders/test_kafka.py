@@ -446,6 +446,19 @@ def test_asked_to_end_it_lands_what_it_has_and_reads_no_further(bench: Bench) ->
     assert bench.rows() == [(0, 0)]
 
 
+@pytest.mark.parametrize("point", ["extract.done", "load.job_started"])
+def test_asked_to_end_while_dlt_is_at_work_it_ends_after_the_batch(bench: Bench, point: str) -> None:
+    """dlt takes signals for itself."""
+    before = "import os, signal\nfrom loaders._core import crash, destination, landing\n"
+    before += f"def kill(name):\n    name == {point!r} and os.kill(os.getpid(), signal.SIGTERM)\n"
+    before += "landing.kill_point = destination.kill_point = kill"
+    bench.create(1)
+    bench.put(*[GOOD] * 5)
+    process = bench.start(before, more=", follow_seconds=600")
+    code, output = bench.finish(process)
+    assert (code, bench.rows()) == (0, [(0, n) for n in range(5)]), output
+
+
 def test_what_fails_again_and_again_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[Result] = []
 
