@@ -127,16 +127,16 @@ class Intake:
     def _committed(self, keys: set[str]) -> tuple[set[str], set[str]]:
         """Which of these are rows of raw, and which are in quarantine."""
         resource = self._spool.resource
-        if resource.resumes:  # it comes once, from where the warehouse says
-            return set(), set()
+        # What resumes where the warehouse ends comes once: only a retry gives what is in quarantine already.
+        key = "" if resource.resumes else resource.key
         if not self._prepared:
             self._prepared = True
             self._books.ensure_table(QUARANTINE.name, QUARANTINE.columns)
             self._books.ensure_key(QUARANTINE.name, "source_key")
-            if resource.key:
-                self._books.ensure_table(resource.name, [resource.key])
-                self._books.ensure_key(resource.name, resource.key)
-        landed = self._books.known(resource.name, resource.key, keys) if resource.key else set()
+            if key:
+                self._books.ensure_table(resource.name, [key])
+                self._books.ensure_key(resource.name, key)
+        landed = self._books.known(resource.name, key, keys) if key else set()
         return landed, self._books.quarantined(resource.name, keys)
 
     def _land(self, items: list[Keyed]) -> list[Rejected]:

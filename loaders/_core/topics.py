@@ -329,6 +329,7 @@ class Cut:
         self._decode = decode
         self.names = (*COLUMNS, ORIGINAL) if decode else COLUMNS
         self._reader = RecordReader(())
+        self._nested: set[Path] = set()
 
     def documents(self, batch: Batch) -> Iterator[Rows | Rejected]:
         """The messages as rows; those that are not what was declared, one by one."""
@@ -350,7 +351,8 @@ class Cut:
             order = pa.array([whose.get(n) for n in good], pa.int32())
             opened.columns = {path: column.take(order) for path, column in opened.columns.items()}
         columns |= {("value", *path): column for path, column in opened.columns.items()}
-        nested = frozenset(("value", *path) for path in opened.nested)
+        nested = frozenset(path for path in self._nested if path in columns)
+        self._nested -= nested
         page = Page(len(good), columns, escaped + opened.escaped, nested)
         yield Rows(page, lambda at, why: self._rejected(kept, at, why))
 
@@ -429,6 +431,7 @@ class Cut:
             page = self._reader.read_each(values)
         except errors.BadBody:
             return None
+        self._nested |= {("value", *path) for path in page.nested}  # told once, whatever becomes of the page
         for name in self._required:
             column = page.columns.get((name,))
             if column is None or column.null_count:

@@ -237,6 +237,7 @@ def test_what_is_not_as_declared_goes_aside_and_comes_back(bench: Bench) -> None
         "7", "AAE=", '{"other": 1}', "1", '[{"name": "h", "base64": "/g=="}]',
     )  # fmt: skip
     assert bench.query("select source_key from raw_kafka.quarantine_resolved") == [("1:0:7",)]
+    assert len(bench.aside()) == 7
     assert bench.retry(format="bytes") is not None
     landed = dict(bench.rows('"offset"::int, value'))
     assert {n: b64decode(landed[n + 1]) for n in range(6)} == dict(enumerate(bad[:6]))
@@ -476,6 +477,26 @@ def test_only_streams_are_followed(monkeypatch: pytest.MonkeyPatch, capsys: Any)
     monkeypatch.setenv("SOURCES__FACEBOOK_ADS__ACCESS_TOKEN", "token")
     assert command.main("facebook_ads", follow_seconds=1) == command.USAGE
     assert "facebook_ads can't be followed" in capsys.readouterr().err
+
+
+def test_on_redshift_it_is_the_same(redshift: Target, cluster: Any) -> None:
+    bench = Bench(redshift, cluster)
+    bench.create(2)
+    for partition in range(2):
+        bench.put(GOOD, b"oops", None, b'{"event_id": "e-2", "list": [1.0, {"a": "b"}]}', partition=partition)
+        assert bench.run().outcome == "ok"
+    columns = "message_id, key is null, value is null, value__event_id, value_encoding"
+    assert bench.rows(columns) == [
+        (f"1:{p}:{n}", True, event is None, event, event and "utf-8")
+        for p in range(2)
+        for n, event in ((0, "e-1"), (2, None), (3, "e-2"))
+    ]
+    assert bench.aside() == [("1:0:1",), ("1:1:1",)]
+    assert bench.query(
+        "select json_serialize(value__list) from raw_kafka.events where value__list is not null"
+    )[0] == ('[1.0,{"a":"b"}]',)
+    assert bench.retry(format="bytes") is not None
+    assert len(bench.rows()) == 8
 
 
 # ---- what is deleted, and what is made anew
