@@ -226,6 +226,7 @@ class Broker:
     def close(self) -> None:
         """Leave."""
         self.consumer.close()
+        del self._admin  # it has no other end, and its threads would outlive the run
 
     def numbers(self, topic: str) -> list[int]:
         """The partitions of a topic."""
