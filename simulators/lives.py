@@ -196,6 +196,14 @@ class Life:
             **fields,
         )
 
+    def known_as(self, used: _Used) -> tuple[tuple[int, str], ...]:
+        """Since when which user id is known on a device."""
+        if used.identified_at == NEVER:
+            return ()
+        if self.original is None:
+            return ((used.identified_at, self.user_id),)
+        return (used.identified_at, self.user_id), (self.merged_at, self.original.user_id)
+
     @property
     def locale(self) -> str:
         """The country that the app is set to; some live elsewhere."""

@@ -8,6 +8,7 @@ for what has happened before an instant, so that asking for an earlier one gives
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -25,7 +26,7 @@ from simulators.shop import (
     Touch,
     make_products,
 )
-from simulators.visits import Arrival, Click, ClickView, Purchase, Visits, listed_at
+from simulators.visits import AdDay, Arrival, Click, ClickView, Purchase, Visits, listed_at
 
 __all__ = [
     "ClickView",
@@ -90,6 +91,17 @@ class People:
             and ad_day.landing(click).evidence == "gclid"
             and self._visits.owner(click) is not None
         ]
+
+    def lives(self, until: datetime) -> list[Life]:
+        """Everybody, worked out so far that nothing before `until` can still change, if not further."""
+        return self._until(until).lives
+
+    def ad_days(self) -> Iterator[AdDay]:
+        """The days of all accounts, so far as lives are worked out."""
+        first = self.business.first_day
+        for n in range(max(0, (self._world.last - first).days + 1)):
+            for account in self._visits.accounts:
+                yield self._visits.day(account, first + timedelta(days=n))
 
     def ledger(self, until: datetime) -> dict[str, Any]:
         """Totals at `until` in Python's own integers; money in minor units by currency.

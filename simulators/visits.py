@@ -194,16 +194,20 @@ class AdDay:
             found = self._landings[click.key] = self._led(click)
         return found
 
+    def ids(self, unit: int) -> tuple[str, str, str]:
+        """A unit's campaign, ad group and ad; the latter two are empty in campaigns that report no ads."""
+        book = self.units.book
+        ad, campaign = int(book.unit_ad[unit]), int(book.unit_campaign[unit])
+        if not book.campaign_has_ads[campaign]:
+            return str(book.campaign_id[campaign]), "", ""
+        return str(book.campaign_id[campaign]), str(book.group_id[book.ad_group[ad]]), str(book.ad_id[ad])
+
     def _led(self, click: Click) -> Landing:
         book, dice = self.units.book, Dice(click.key)
         ad, campaign = int(book.unit_ad[click.unit]), int(book.unit_campaign[click.unit])
         has_ad = bool(book.campaign_has_ads[campaign])
         google = self.account.platform == "google_ads"
-        ids = (
-            str(book.campaign_id[campaign]),
-            str(book.group_id[book.ad_group[ad]]) if has_ad else "",
-            str(book.ad_id[ad]) if has_ad else "",
-        )
+        ids = self.ids(click.unit)
         kind, slot, gen = "g" if google else "f", int(book.ad_slot[ad]), int(book.ad_gen[ad])
         base = f"{SHOP}{kind}/{slot}?v={gen}" if has_ad else f"{SHOP}?v=1"
         draw = dice.unit("landing")
