@@ -32,13 +32,7 @@ with visits as (
 hinted as (
     select
         *,
-        case
-            when gclid is not null or url_campaign_id is not null then 'google_ads'
-            when fbclid is not null then 'facebook_ads'
-            when lower(utm_medium) not in ('cpc', 'ppc', 'paid', 'paid_social', 'paidsocial', 'cpm') then null
-            when lower(utm_source) in ('google', 'adwords', 'googleads') then 'google_ads'
-            when lower(utm_source) in ('facebook', 'fb', 'instagram', 'ig', 'meta') then 'facebook_ads'
-        end as platform
+        {{ touch_platform() }} as platform
     from visits
 ),
 
@@ -201,13 +195,7 @@ select
     resolved.touched_at,
     resolved.date_day,
     resolved.user_key,
-    cast(
-        case
-            when resolved.platform is not null then resolved.platform
-            when lower(resolved.utm_medium) in ('email', 'e-mail', 'newsletter') then 'email'
-            else 'other'
-        end as {{ type_text() }}
-    ) as channel,
+    cast({{ touch_channel('resolved.platform', 'resolved.utm_medium') }} as {{ type_text() }}) as channel,
     cast(resolved.touch_rule as {{ type_text() }}) as touch_rule,
     cast(resolved.matched_platform as {{ type_text() }}) as platform,
     resolved.account_id,

@@ -15,7 +15,8 @@ with sightings as (
         os_version,
         app_version,
         event_at as seen_at,
-        event_key as sighting_id
+        event_key as sighting_id,
+        0 as is_site
     from {{ ref('int_events__identified') }}
     where device_pseudonym is not null
     union all
@@ -28,9 +29,29 @@ with sightings as (
         cast(null as {{ type_text() }}) as os_version,
         app_version,
         sent_at as seen_at,
-        {{ surrogate_key(['message_id']) }} as sighting_id
+        {{ surrogate_key(['message_id']) }} as sighting_id,
+        0 as is_site
     from {{ ref('stg_sqs__logins') }}
     where device_pseudonym is not null
+    union all
+    select
+        {{ device_key('events.device_pseudonym') }} as device_key,
+        events.device_pseudonym,
+        case lower(events.device_platform)
+            when 'ios' then 'iOS'
+            when 'android' then 'Android'
+            when 'web' then 'Web'
+            else events.device_platform
+        end as platform,
+        cast(null as {{ type_text() }}) as make,
+        cast(null as {{ type_text() }}) as model,
+        cast(null as {{ type_text() }}) as os_version,
+        events.app_version,
+        events.event_at as seen_at,
+        {{ surrogate_key(['events.event_id']) }} as sighting_id,
+        1 as is_site
+    from {{ ref('stg_kafka__site_events') }} as events
+    where events.device_pseudonym is not null
 ),
 
 numbered as (
@@ -38,7 +59,11 @@ numbered as (
         *,
         min(seen_at) over (partition by device_key) as first_seen_at,
         max(seen_at) over (partition by device_key) as last_seen_at,
-        row_number() over (partition by device_key order by seen_at desc nulls last, sighting_id) as recency
+        -- The site knows least of a device: what it says counts where nobody else says anything.
+        row_number() over (
+            partition by device_key
+            order by is_site, seen_at desc nulls last, sighting_id
+        ) as recency
     from sightings
 )
 

@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
 -- A table, because two tests read it: each would read the newest run's rows again.
-{%- for platform in ['facebook_ads', 'google_ads', 'http_json', 'clevertap', 'rds', 'sqs'] %}
+{%- for platform in ['facebook_ads', 'google_ads', 'http_json', 'clevertap', 'rds', 'sqs', 'kafka'] %}
 select
     cast('{{ platform }}' as {{ type_text() }}) as platform,
     drifted.resource,

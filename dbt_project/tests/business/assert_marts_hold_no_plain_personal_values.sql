@@ -4,7 +4,7 @@
 {{ blocks_nothing() }}
 {%- set models = [
     ref('dim_user'), ref('dim_product'), ref('dim_device'), ref('fact_sales'), ref('fact_user_event'),
-    ref('fact_user_login'), ref('bridge_user_campaign_touch'),
+    ref('fact_user_login'), ref('bridge_user_campaign_touch'), ref('fact_site_event'), ref('fact_site_session'),
 ] %}
 {%- set patterns = {
     'email': '[^[:space:]@/?&=]+(@|%40)[^[:space:]@/?&=]+[.][a-zA-Z]{2,}',

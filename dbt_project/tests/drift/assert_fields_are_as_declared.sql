@@ -3,7 +3,7 @@
 {{
     config(
         severity='warn',
-        meta={'severity': 'minor', 'subjects': ['facebook_ads', 'google_ads', 'clevertap', 'rds', 'sqs', 'http_json']},
+        meta={'severity': 'minor', 'subjects': ['facebook_ads', 'google_ads', 'clevertap', 'rds', 'sqs', 'kafka', 'http_json']},
     )
 }}
 {{ blocks_nothing() }}

@@ -5,11 +5,13 @@
     'fact_sales': ['user', 'product'],
     'fact_user_event': ['user', 'device'],
     'fact_user_login': ['user', 'device'],
+    'fact_site_event': ['user', 'device', 'campaign'],
+    'fact_site_session': ['user', 'device', 'campaign'],
     'bridge_user_campaign_touch': ['user', 'account', 'campaign', 'ad_group', 'ad'],
 } %}
 {%- set days = {
     'fact_sales': 'sold_date', 'fact_user_event': 'date_day', 'fact_user_login': 'create_date',
-    'bridge_user_campaign_touch': 'date_day',
+    'bridge_user_campaign_touch': 'date_day', 'fact_site_event': 'date_day', 'fact_site_session': 'date_day',
 } %}
 {%- for fact, dimensions in facts.items() %}
 {%- for dimension in dimensions %}
