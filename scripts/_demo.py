@@ -30,7 +30,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from loaders._core import places
 from loaders._core.embedded import EmbeddedWarehouse
-from simulators import app_database
+from simulators import app_database, site_events
+from simulators.kafka_cluster import KafkaCluster
 from simulators.people import People
 from simulators.queue import LoginQueue
 from simulators.replay import read, recorded_days
@@ -80,6 +81,11 @@ class Morning:
         """The platforms' clock."""
         return datetime.fromisoformat(self.now)
 
+    @property
+    def streams_since(self) -> datetime:
+        """When the oldest message was sent that the first run of all found."""
+        return FIRST_MORNING - site_events.RETENTION
+
     def next(self) -> Morning:
         """The same a day later."""
         return Morning(self.first_day, (self.clock + timedelta(days=1)).isoformat(), self.now)
@@ -96,7 +102,8 @@ def main() -> int:
     with ExitStack() as stack:
         os.environ.update(stack.enter_context(engine(options, warehouse)))
         passed, state = show_it_all(options, morning, warehouse)
-    _demo_summary.show(console, partial(query, warehouse, options.database), morning.now, passed, state)
+    ask_warehouse = partial(query, warehouse, options.database)
+    _demo_summary.show(console, ask_warehouse, morning.now, passed, state, since=morning.streams_since)
     console.print(f"{time.monotonic() - began:.0f} s. Run scripts/demo again: a day later, incremental.")
     return 0
 
@@ -238,7 +245,20 @@ def simulators(
             queue = stack.enter_context(LoginQueue(simulator.state.people, since=sent))
             queue.send(morning.clock)
             settings |= queue.settings_env()
+            settings |= streamed(simulator.state.people, morning, stack.enter_context(KafkaCluster()))
         yield simulator, only_recorded(settings, Path(options.replay)) if options.replay else settings
+
+
+def streamed(people: People, morning: Morning, cluster: KafkaCluster) -> dict[str, str]:
+    """Send what the site has told since the run before; the settings that read it.
+
+    The cluster ends with the run, so each run's topic is another one of the same name.
+    """
+    cluster.create_topic(site_events.TOPIC, 4)
+    since = datetime.fromisoformat(morning.before) if morning.before else morning.streams_since
+    site_events.send(site_events.SiteEvents(people).messages(since, morning.clock), cluster.bootstrap)
+    incarnation = (morning.clock.date() - date.fromisoformat(morning.first_day)).days + 1
+    return site_events.settings_env(cluster.bootstrap, incarnation)
 
 
 def shop(people: People, morning: Morning, warehouse: EmbeddedWarehouse) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -14,6 +16,7 @@ from rich.table import Table
 
 from simulators.returns import Return, returns
 from simulators.server import State
+from simulators.site_events import STEPS, SiteEvents
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 
@@ -91,14 +94,27 @@ ROAS = """
 """
 
 
-def show(console: Console, query: Query, clock: str, tests: int, simulated: State) -> None:
-    """Print the summary of the run of the simulated instant `clock`, in which so many tests passed."""
+FUNNEL = f"""
+    select hour_at, channel, coalesce(campaign_id, ''), {", ".join(map("sum({})".format, STEPS))}
+    from reports.rpt_funnel
+    group by 1, 2, 3
+"""  # noqa: S608
+
+
+def show(
+    console: Console, query: Query, clock: str, tests: int, simulated: State, *, since: datetime
+) -> None:
+    """Print the summary of the run of the simulated instant `clock`, in which so many tests passed.
+
+    `since` is when the oldest message of the site was sent.
+    """
     landed = query(LANDED.format(clock=clock))
     ((each_table,),) = query(STAR)
     console.print(Columns([landed_table(landed), star_table(sorted(query(each_table)))], padding=(0, 4)))
     console.print(agreement_table(query))
     if simulated.people is not None:
         console.print(return_table(query, simulated))
+        console.print(funnel_line(query, SiteEvents(simulated.people).ledger(since, simulated.now)))
     read, rows, sets, unchanged = (sum(line[column] for line in landed) for column in (2, 3, 4, 5))
     states = ", ".join(f"{count} {state}" for state, count in query(STATES))
     console.print(f"This run read {read:,} rows and landed the {rows:,} of {sets:,} new or changed sets;")
@@ -170,6 +186,28 @@ def return_table(query: Query, simulated: State) -> Table:
     for channel, told in ledger.items():
         made.add_row(channel, *beside(Decimal(0), told.spend, 2), "", "", *beside(Decimal(0), told.orders, 0))
     return made
+
+
+def funnel_line(query: Query, ledger: Mapping[tuple[datetime, str, str], Counter[str]]) -> str:
+    """The funnel of all hours, and how much of it the ledger tells otherwise in any hour and campaign."""
+    told = {
+        (hour.astimezone(UTC), channel, campaign): Counter(dict(zip(STEPS, map(int, counts), strict=True)))
+        for hour, channel, campaign, *counts in query(FUNNEL)
+    }
+    nothing: Counter[str] = Counter()
+    difference = sum(
+        abs(told.get(key, nothing)[step] - ledger.get(key, nothing)[step])
+        for key in told.keys() | ledger.keys()
+        for step in STEPS
+    )
+    sums = {step: sum(counts[step] for counts in told.values()) for step in STEPS}
+    shown = ", ".join(f"{count:,} {step.replace('_', '-')}" for step, count in sums.items())
+    style = "bold red" if difference else "green"
+    hours = len({hour for hour, _, _ in told})
+    return (
+        f"The funnel of {hours:,} hours: {shown}.\n"
+        f"Beside the ledger, hour by hour, late events included: difference [{style}]{difference:,}[/]."
+    )
 
 
 def beside(ours: Decimal, theirs: Fraction | int, places: int) -> list[str]:

@@ -37,6 +37,8 @@ REQUIRED = ("batch_id", "sent_at", "device_id", "events")
 FIELDS = ("batch_id", "sent_at", "device_id", "user_id", "context", "events")
 PERSONAL = {"device_id": "device_id", "user_id": "user_id"}
 SAMPLED = 2_000
+RETENTION = timedelta(days=7)
+"""How long a topic keeps what is sent, if nothing else is said (Kafka's `log.retention.hours`)."""
 SESSION = timedelta(minutes=30)
 """A device that has done nothing for so long begins another session with what it does next."""
 STEPS = ("impressions", "clicks", "visits", "sign_ups", "orders")
@@ -432,12 +434,13 @@ def send(messages: Iterable[Message], bootstrap: str, partitions: int = 4) -> in
     return count
 
 
-def settings_env(bootstrap: str) -> dict[str, str]:
-    """The environment that makes `dlt pipeline kafka run` read the topic."""
+def settings_env(bootstrap: str, incarnation: int = 1) -> dict[str, str]:
+    """The environment that makes `dlt pipeline kafka run` read the topic, `incarnation` times made anew."""
     table = "SOURCES__KAFKA__TOPICS__SITE_EVENTS__"
     return {
         "SOURCES__KAFKA__BOOTSTRAP_SERVERS": bootstrap,
         f"{table}TOPIC": TOPIC,
+        f"{table}INCARNATION": str(incarnation),
         f"{table}REQUIRED": json.dumps(REQUIRED),
         f"{table}FIELDS": json.dumps(FIELDS),
         f"{table}PERSONAL": json.dumps(PERSONAL),

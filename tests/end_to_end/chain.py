@@ -25,8 +25,9 @@ from loaders._core.declare import Clock, Window
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.run import Result, SourceRun
 from loaders._core.warehouse import Target
-from simulators import app_database
+from simulators import app_database, site_events
 from simulators.business import Account, Platform
+from simulators.kafka_cluster import KafkaCluster
 from simulators.people import People
 from simulators.queue import LoginQueue
 from simulators.redshift import Redshift
@@ -40,7 +41,7 @@ BIN = Path(sys.executable).parent
 MORNING = datetime(2026, 3, 1, 6, tzinfo=UTC)
 PLATFORMS: tuple[Platform, ...] = ("facebook_ads", "google_ads")
 SOURCES = (*PLATFORMS, "http_json")
-OF_PEOPLE = ("clevertap", "rds", "sqs")
+OF_PEOPLE = ("clevertap", "rds", "sqs", "kafka")
 # What says which run read a row, not what the platform said: a killed run leaves a gap in the numbers.
 RUN_COLUMNS = ("run_seq",)
 
@@ -67,16 +68,22 @@ class Built:
 
 @dataclass
 class Shop:
-    """The shop's own database and its queue of logins."""
+    """The shop's own database, its queue of logins, and the topic of its site."""
 
     people: People
     connection: Any
     queue: LoginQueue
+    cluster: KafkaCluster
+    site: site_events.SiteEvents
+    sent_since: datetime
+    sent_until: datetime
 
     def open(self, now: datetime) -> None:
-        """Make both what they are at an instant."""
+        """Make all of them what they are at an instant."""
         app_database.sync(self.connection, self.people, now)
         self.queue.send(now)
+        site_events.send(self.site.messages(self.sent_until, now), self.cluster.bootstrap)
+        self.sent_until = now
 
 
 @dataclass
@@ -268,6 +275,7 @@ def chain(
             }
             place = f"adstar:{server.password}@127.0.0.1:{server.port}/{shop_database}"
             settings |= app_database.settings_env(f"postgresql://{place}")
+            settings |= site_events.settings_env(shop.cluster.bootstrap)
         else:
             settings = {name: text for name, text in settings.items() if "__CLEVERTAP__" not in name}
         if stand_in:
@@ -312,9 +320,11 @@ def _opened(
         recreate(server, database)
         stack.callback(drop, server, database)
     connection = stack.enter_context(closing(server.connect(database)))
-    shop = Shop(
-        people, connection, stack.enter_context(LoginQueue(people, name=f"logins-{uuid.uuid4().hex}"))
-    )
+    queue = stack.enter_context(LoginQueue(people, name=f"logins-{uuid.uuid4().hex}"))
+    cluster = stack.enter_context(KafkaCluster())
+    cluster.create_topic(site_events.TOPIC, 4)
+    since = simulator.now - site_events.RETENTION
+    shop = Shop(people, connection, queue, cluster, site_events.SiteEvents(people), since, since)
     shop.open(simulator.now)
     return shop
 

@@ -1,4 +1,4 @@
-"""What ads return: what the star says of spend, orders and revenue is what the business knows, every morning.
+"""What ads return: what the star says of spend, orders, revenue and the funnel is so, every morning.
 
 The business' side is `simulators.returns`, which knows nothing of the star's SQL. In short here; `-m full`
 runs three seeds for 40 days.
@@ -6,7 +6,9 @@ runs three seeds for 40 days.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -16,8 +18,10 @@ import pytest
 
 from loaders._core.embedded import EmbeddedWarehouse
 from simulators.returns import returns
+from simulators.site_events import STEPS
 from tests.end_to_end.chain import RUN_COLUMNS, Chain, Dump, chain
 
+Funnel = dict[tuple[datetime, str, str], Counter[str]]
 Told = dict[str, tuple[Decimal, int, Decimal]]
 ROAS = """
     select channel, sum(spend_reporting), sum(orders), sum(net_revenue_reporting)
@@ -58,7 +62,24 @@ def confirmed(found: Chain, *, mornings: int) -> int:
         built = found.dbt("build", "--exclude", "tag:wall_clock", "test_type:unit")
         assert not built.failed, built.output
         assert in_the_star(found) == by_the_business(found)
+        assert funnel_in_the_star(found) == funnel_by_the_ledger(found)
     return sum(orders for _, orders, _ in in_the_star(found).values())
+
+
+def funnel_in_the_star(found: Chain) -> Funnel:
+    rows = found.rows(
+        f"select hour_at, channel, coalesce(campaign_id, ''), {', '.join(STEPS)} from reports.rpt_funnel"
+    )
+    told: Funnel = {}
+    for hour, channel, campaign, *counts in rows:  # a campaign that was renamed within the hour has two
+        key = (hour.astimezone(UTC), channel, campaign)
+        told[key] = told.get(key, Counter()) + Counter(dict(zip(STEPS, counts, strict=True)))
+    return told
+
+
+def funnel_by_the_ledger(found: Chain) -> Funnel:
+    assert found.shop is not None
+    return found.shop.site.ledger(found.shop.sent_since, found.shop.sent_until)
 
 
 def in_the_star(found: Chain) -> Told:
@@ -83,7 +104,8 @@ def in_cents(exact: Fraction) -> Decimal:
 
 def rebuilt_alike(found: Chain) -> None:
     daily: Dump = found.dump(without=RUN_COLUMNS)
-    assert {"dim_user", "fact_sales", "fact_user_event", "fact_user_login"} <= daily.keys()
+    expected = {"dim_user", "fact_sales", "fact_user_event", "fact_user_login", "fact_site_event"}
+    assert expected <= daily.keys()
     found.forget_all_but_raw()
     built = found.build_models()
     assert built.code == 0, built.output

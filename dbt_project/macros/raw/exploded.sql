@@ -40,7 +40,7 @@
         {%- for name, path in fields.items() %}
         {{ member_text('element.' ~ path | join('.')) }} as {{ name }},
         {%- endfor %}
-        cast(element_no as bigint) as element_no
+        cast(place_in_list as bigint) as element_no
     from
         (
             select
@@ -51,5 +51,5 @@
                 case when can_json_parse({{ list }}) then json_parse({{ list }}) end as landed_list
             from {{ relation }}
         ) as landed,
-        landed.landed_list as element at element_no
+        landed.landed_list as element at place_in_list
 {%- endmacro %}
