@@ -5,7 +5,12 @@ The dimensions are empty: only the stream is there. On the second morning comes 
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -22,9 +27,11 @@ from loaders._core.run import SourceRun
 from simulators.business import Business
 from simulators.kafka_cluster import KafkaCluster
 from simulators.people import People
-from simulators.site_events import STEPS, TOPIC, SiteEvents, send, settings_env
+from simulators.site_events import STEPS, TOPIC, Message, SiteEvents, send, settings_env
+from tests.conftest import ROOT
 from tests.dbt.star import Star, star
 
+BIN = Path(sys.executable).parent
 SINCE = datetime(2026, 2, 20, tzinfo=UTC)
 FIRST = datetime(2026, 3, 1, 6, tzinfo=UTC)
 SECOND = FIRST + timedelta(days=1)
@@ -107,10 +114,9 @@ def test_late_events_count_in_the_hour_in_which_they_happened(
         and second[hour, channel, campaign] != first.get((hour, channel, campaign), Counter())
     }
     assert changed, "nothing came late, so nothing was tried"
-    late = stream.built.landing.query(
-        f"select hour_at from reports.rpt_funnel where late_events > 0 and last_sent_at >= '{FIRST}'"
-    )
-    assert changed & {hour for (hour,) in late}
+    page = (ROOT / "docs" / "runbooks" / "funnel.md").read_text()
+    asked = page.partition("```sql\n")[2].partition(";\n```")[0]
+    assert changed & {hour for hour, *_ in stream.built.landing.query(asked)}
 
 
 def test_what_was_built_piece_by_piece_is_what_is_built_at_once(
@@ -143,3 +149,81 @@ def test_nothing_of_it_is_lost_or_told_twice(stream: Stream, second: Funnel) -> 
     )
     statuses = stream.built.dbt("test", "--select", *tests, code=1)
     assert [statuses[name] for name in tests] == ["fail", "pass", "fail", "pass"]
+
+
+class Probes:
+    """One click after the other, each of a campaign of its own, told as it happens."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.happened: dict[str, float] = {}
+        self._bootstrap = bootstrap
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._send, daemon=True)
+
+    def __enter__(self) -> Probes:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Send no more."""
+        self._ended.set()
+        self._thread.join()
+
+    def _send(self) -> None:
+        while not self._ended.wait(0.2):
+            now, number = time.time(), str(10_000 + len(self.happened))
+            event = {"event_id": f"probe-{now}", "event_name": "click", "occurred_at": _text(now)}
+            body = {
+                "batch_id": number, "sent_at": _text(now), "device_id": f"probe-{number}", "events": [event],
+                "context": {"campaign": {"platform": "google_ads", "campaign_id": number}},
+            }  # fmt: skip
+            value = json.dumps(body).encode()
+            send([Message(TOPIC, number.encode(), [], value, int(now * 1000))], self._bootstrap)
+            self.happened[number] = now
+
+
+def _text(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("pause", "minutes"),
+    [pytest.param(1, 0.1, id="small"), pytest.param(60, 6, id="full", marks=pytest.mark.full)],
+)
+def test_what_happens_is_in_the_report_within_two_minutes(
+    stream: Stream, second: Funnel, pause: int, minutes: float
+) -> None:
+    """Followed every so many seconds by a process of its own, and built as often; in full by `dbt build`."""
+    environment = stream.built.environment | stream.variables
+    follow = [BIN / "dlt", "pipeline", "kafka", "run", "--follow", str(pause)]
+    build = [BIN / "dbt", "--quiet", "build", "--selector", "stream"]
+    seen: dict[str, float] = {}
+    with (
+        subprocess.Popen(follow, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL) as process,
+        Probes(stream.cluster.bootstrap) as probes,
+    ):
+        ends = time.monotonic() + minutes * 60
+        while time.monotonic() < ends or probes.happened.keys() - seen.keys():
+            began = time.monotonic()
+            assert began < ends + 300, "what was sent does not arrive"
+            if began >= ends:
+                probes.end()
+            if pause == 60:
+                subprocess.run(build, env=environment, cwd=ROOT, check=True)
+            else:
+                stream.built.dbt("build")
+            told = stream.built.landing.query("select campaign_id from reports.rpt_funnel where clicks > 0")
+            now = time.time()
+            seen |= dict.fromkeys(probes.happened.keys() & {name for (name,) in told} - seen.keys(), now)
+            if time.monotonic() < ends:
+                time.sleep(max(0.0, began + pause - time.monotonic()))
+        process.terminate()
+        assert process.wait(60) == 0
+    ages = sorted(seen[name] - happened for name, happened in probes.happened.items())
+    assert len(ages) > 20
+    middle = ages[len(ages) // 2]
+    print(f"figure: {len(ages):,} clicks, in the report after {middle:.0f} s, at most {ages[-1]:.0f} s")
+    assert ages[-1] < 120
