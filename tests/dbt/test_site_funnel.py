@@ -150,8 +150,8 @@ def test_what_was_built_piece_by_piece_is_what_is_built_at_once(
     query("with older as (update marts.dim_campaign"
           f" set valid_to_at = {half} returning platform, account_id, campaign_id, campaign_key)"
           " insert into marts.dim_campaign"
-          f" select platform, account_id, campaign_id, campaign_key + 1, 'Summer', {half}, 'infinity' from older"
-          " returning 1")  # fmt: skip
+          f" select platform, account_id, campaign_id, campaign_key + 1, 'Summer', {half}, 'infinity'"
+          " from older returning 1")  # fmt: skip
     stream.built.dbt("run")
     names = dict(
         query(f"select campaign_name, count(*) from reports.rpt_funnel where hour_at < {half} group by 1")
