@@ -7,7 +7,7 @@
 {%- endmacro %}
 
 {#- Each object is read once: Postgres would move a plain expression into every field that uses it. -#}
-{% macro postgres__exploded(relation, columns, list, fields, object, beside) -%}
+{% macro postgres__exploded(relation, columns, list, fields, object, beside) %}
     select
         {%- for column in columns %}
         landed.{{ column }},
@@ -29,7 +29,7 @@
         with ordinality as elements (element, position)
 {%- endmacro %}
 
-{% macro redshift__exploded(relation, columns, list, fields, object, beside) -%}
+{% macro redshift__exploded(relation, columns, list, fields, object, beside) %}
     select
         {%- for column in columns %}
         landed.{{ column }},

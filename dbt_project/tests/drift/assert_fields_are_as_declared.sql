@@ -3,7 +3,10 @@
 {{
     config(
         severity='warn',
-        meta={'severity': 'minor', 'subjects': ['facebook_ads', 'google_ads', 'clevertap', 'rds', 'sqs', 'kafka', 'http_json']},
+        meta={
+            'severity': 'minor',
+            'subjects': ['facebook_ads', 'google_ads', 'clevertap', 'rds', 'sqs', 'kafka', 'http_json'],
+        },
     )
 }}
 {{ blocks_nothing() }}

@@ -3,14 +3,18 @@
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='fail',
-        indexes=[{'columns': ['event_id'], 'unique': true}, {'columns': ['device_pseudonym']}, {'columns': ['run_seq']}],
+        indexes=[
+            {'columns': ['event_id'], 'unique': true},
+            {'columns': ['device_pseudonym']},
+            {'columns': ['run_seq']},
+        ],
         dist='device_pseudonym',
         sort=['run_seq'],
         post_hook='analyze {{ this }}',
     )
 }}
-{#- A table that only grows, because taking lists apart costs most of a build that runs each minute. What has landed never
-    changes, and of an event that came twice the first stays, so a full refresh makes the same rows. -#}
+{#- A table that only grows, because taking lists apart costs most of a build that runs each minute. What has landed
+    never changes, and of an event that came twice the first stays, so a full refresh makes the same rows. -#}
 {%- set kept = [
     'account_id', 'run_seq', 'read_at', 'row_no', 'message_id', 'received_at', 'value__batch_id', 'value__sent_at',
     'value__device_id__pseudonym', 'value__user_id__pseudonym'
