@@ -23,6 +23,8 @@
 {%- if is_incremental() -%}
     {%- set newest = run_query('select coalesce(max(run_seq), 0) from ' ~ this).rows[0][0] -%}
 {%- endif -%}
+-- Lists that macros write are too much for the linter of indents.
+-- noqa: disable=LT02
 with source as ({{ landed_rows('kafka', 'site_events', [
         'message_id',
         'timestamp',
