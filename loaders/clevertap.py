@@ -236,4 +236,5 @@ LOADER = Loader(
     root=root,
     accounts=accounts,
     resources_of=resources,
+    archived=False,
 )

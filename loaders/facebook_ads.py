@@ -173,4 +173,5 @@ LOADER = Loader(
         insights("campaign", "campaign_id", CAMPAIGN),
         insights("account", control="insights_campaign"),
     ),
+    archived=False,
 )

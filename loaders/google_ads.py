@@ -199,4 +199,5 @@ LOADER = Loader(
         table("customer_day", "customer", f"{DAY}, {CUSTOMER}, {BOTH}", control="campaign_day"),
         replace(table("click_view", "click_view", CLICK), read=clicks, totals=()),
     ),
+    archived=False,
 )

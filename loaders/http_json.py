@@ -95,4 +95,5 @@ LOADER = Loader(
     root=lambda settings: Account("feeds"),
     accounts=lambda settings: [Account(name, feed.timezone) for name, feed in settings.feeds.items()],
     resources_of=lambda settings: tuple(resource(*each) for each in settings.feeds.items()),
+    archived=True,
 )

@@ -49,6 +49,11 @@ class RunCommand(SupportsCliCommand):
             "--dry-run", action="store_true", help="say what would be read and written, and write nothing"
         )
         parser.add_argument(
+            "--from-archive",
+            action="store_true",
+            help="land what the archive has and the warehouse has not, and ask no vendor",
+        )
+        parser.add_argument(
             "--target", help="target of profiles.yml (default: ADSTAR_TARGET, else the profile's)"
         )
 
@@ -56,6 +61,8 @@ class RunCommand(SupportsCliCommand):
         """Run and leave with the exit code."""
         if (args.since is None) != (args.until is None):
             self._parser.error("--since and --until go together")
+        if args.from_archive and (args.since or args.dry_run):
+            self._parser.error("--from-archive takes all that the archive has: leave out the other options")
         if args.since is not None and args.since > args.until:
             self._parser.error(f"--since {args.since} is after --until {args.until}")
         if args.follow is not None and (args.since or args.dry_run or not args.pipeline_name):
@@ -68,6 +75,7 @@ class RunCommand(SupportsCliCommand):
             since=args.since,
             until=args.until,
             dry_run=args.dry_run,
+            from_archive=args.from_archive,
             target_name=args.target,
             verbosity=getattr(args, "verbosity", 0),
         )

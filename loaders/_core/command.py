@@ -12,6 +12,7 @@ from datetime import date
 from rich.console import Console
 
 from loaders._core import configure, redact, warehouse
+from loaders._core.archive.rebuild import Rebuild
 from loaders._core.declare import Clock, Loader, Window
 from loaders._core.dry_run import describe
 from loaders._core.errors import AdstarError, ConfigurationError, UsageError
@@ -32,6 +33,7 @@ def main(
     dry_run: bool = False,
     retry: bool = False,
     follow_seconds: float | None = None,
+    from_archive: bool = False,
     target_name: str | None = None,
     verbosity: int = 0,
 ) -> int:
@@ -42,6 +44,7 @@ def main(
         since: with ``until`` a backfill of these account-local days, both inclusive.
         retry: read what is in quarantine, not the source.
         follow_seconds: keep reading, a run every so many seconds, until the process is asked to end.
+        from_archive: read the archive, not the source.
         verbosity: 0 logs warnings, 1 what is being done, 2 everything.
     """
     _set_up_logging(verbosity)
@@ -51,7 +54,7 @@ def main(
     backfill = Window(since, until) if since and until else None
     try:
         clock = _clock()
-        chosen = _chosen(name)
+        chosen = _archived(name) if from_archive else _chosen(name)
         if follow_seconds is not None and (unfit := [each.name for each in chosen if not each.is_stream]):
             raise UsageError(
                 f"{', '.join(unfit)} can't be followed: run it by a schedule, once a day or hour"
@@ -65,6 +68,8 @@ def main(
 
     def run() -> list[Result]:
         with Watch(console) as watch:
+            if from_archive:
+                return [Rebuild(loader, target, clock=clock, progress=watch).execute() for loader in chosen]
             return [
                 _run(loader, target, clock, backfill=backfill, retry=retry, watch=watch) for loader in chosen
             ]
@@ -118,6 +123,16 @@ def _chosen(name: str | None) -> list[Loader]:
     if not chosen:
         raise ConfigurationError("\n".join(map(configure.missing_everything, asked)))
     return chosen
+
+
+def _archived(name: str | None) -> list[Loader]:
+    """The source that is rebuilt; its settings and credentials of today don't matter."""
+    loaders = configure.available()
+    if name is None:
+        raise UsageError("name the source to make from the archive: dlt pipeline NAME run --from-archive")
+    if name not in loaders:
+        raise UsageError(f"there is no source {name!r}; there are {', '.join(sorted(loaders))}")
+    return [loaders[name]]
 
 
 def _dry_run(

@@ -171,6 +171,7 @@ class Settings(BaseConfiguration):
         start_date: the first day the first run reads; default: the first day of the window.
         history_months: the vendor's floor; nothing older than this many months is asked for.
         deadline_seconds: how long one read may take in all, waits and retries included.
+        archive: whether the vendor's answers are kept as they came (docs/lake.md); None: as [archive] says.
     """
 
     api_version: str = "v1"
@@ -179,6 +180,7 @@ class Settings(BaseConfiguration):
     start_date: date | None = None
     history_months: int = 37
     deadline_seconds: float = 3600.0
+    archive: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,8 @@ class Loader:
             when what was read of the account counts, and never before: here a queue is told to forget it.
             What it raises is said of the account; the rows are safe; what comes again is known by its key.
         is_stream: a run gives only what is new, so it may be kept running with ``--follow``.
+        archived: whether its answers are archived unless a setting says otherwise; None: they can't be, since
+            it is not read through ``http.Http``.
     """
 
     name: str
@@ -213,6 +217,7 @@ class Loader:
     resources_of: Callable[[Any], tuple[Resource, ...]] | None = None
     confirm: Callable[[Any, Account], bool] | None = None
     is_stream: bool = False
+    archived: bool | None = None
 
     def made_for(self, settings: Settings) -> Self:
         """The loader with the resources that these settings give it."""

@@ -26,6 +26,7 @@ import msgspec
 import tenacity
 
 from loaders._core import errors
+from loaders._core.archive import tape
 from loaders._core.guard import Guard
 from loaders._core.redact import is_secret_name, redact
 from loaders._core.stream import Spool, split_array
@@ -216,6 +217,7 @@ class Http:
         used: percent of the vendor's quotas that an answer says is used up; beyond 90 the next request rests,
             for up to a minute at 100.
         redirects: how many are followed for one request, never into the network that we are in ourselves.
+        archived: whether its answers go to the archive, if there is one; those with credentials must not.
         transport, clock, sleep: replaced in tests.
     """
 
@@ -231,6 +233,7 @@ class Http:
         attempts: int = 8,
         used: Callable[[Reply], float] = lambda reply: 0.0,
         redirects: int = 0,
+        archived: bool = True,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -247,6 +250,9 @@ class Http:
         self.redirects = redirects
         self.clock = clock
         self.sleep = sleep
+        self._tape = tape.current() if archived else tape.Tape()
+        if self._tape.plays:
+            transport, auth, self.sleep = self._tape.transport(frozenset(self.params)), None, lambda _: None
         self._rests_until = float("-inf")
         self._guard = Guard()
         self._headers = {name: value for name, value in (headers or {}).items() if value}
@@ -343,6 +349,8 @@ class Http:
         def read(response: httpx.Response, deadline: float) -> Result | None:
             reply = Reply(response.status_code, response.headers, b"")
             if headers and reply.status == httpx.codes.NOT_MODIFIED:
+                for _ in self._chunks(response, deadline):  # none
+                    pass
                 return None
             self._refuse(reply, None)
             return make(response.headers, self._chunks(response, deadline, raw=True))
@@ -395,7 +403,7 @@ class Http:
     def _open(self, method: str, address: httpx.URL, **sent: Any) -> Iterator[httpx.Response]:
         """The answer, its body unread; the client's own headers follow no redirect to another host."""
         watched = {"trace": self._guard.watch(address)} if self.redirects else {}
-        request = self._client.build_request(method, address, extensions=watched, **sent)
+        asked = request = self._client.build_request(method, address, extensions=watched, **sent)
         response = self._client.send(request, stream=True)
         try:
             for _ in range(self.redirects):
@@ -409,6 +417,7 @@ class Http:
                     for name in self._headers:
                         request.headers.pop(name, None)
                 response = self._client.send(request, auth=None, stream=True)
+            response.extensions["asked"] = asked
             yield response
         finally:
             response.close()
@@ -442,10 +451,16 @@ class Http:
             raise errors.Transient(f"no connection ({type(error).__name__}: {error})") from None
 
     def _chunks(self, response: httpx.Response, deadline: float, raw: bool = False) -> Iterator[bytes]:
-        for chunk in response.iter_raw() if raw else response.iter_bytes():
-            if self.clock() > deadline:
-                raise errors.Transient("the answer was still coming in at the deadline")
-            yield chunk
+        taken = self._tape.take(response, response.extensions["asked"], frozenset(self.params), raw=raw)
+        try:
+            for chunk in response.iter_raw() if raw else response.iter_bytes():
+                if self.clock() > deadline:
+                    raise errors.Transient("the answer was still coming in at the deadline")
+                taken.write(chunk)
+                yield chunk
+            taken.whole()
+        finally:
+            taken.close()
 
     def _address(self, url: str, params: Query | None) -> httpx.URL:
         """The address with all parameters; credentials in a vendor's link give way to the client's own."""

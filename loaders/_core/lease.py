@@ -43,14 +43,20 @@ def silence_seconds() -> float:
 class Lease:
     """The right to land for one pipeline. Use it as a context manager; it gives up the lease at the end.
 
+    Args:
+        above: numbers that this pipeline has had elsewhere: its archive outlives a warehouse.
+
     Raises:
         LeaseTaken: on entering, if another run holds it and lives.
     """
 
-    def __init__(self, target: Target, pipeline: str) -> None:
+    def __init__(self, target: Target, pipeline: str, *, above: int = 0) -> None:
         self.pipeline = pipeline
         self.run_seq = 0
+        self.wanted: int | None = None
+        """The number to take next, if it is nobody's and higher than those of the pipeline's commits."""
         self.lost = threading.Event()
+        self._above = above
         self._target = target
         self._holder = _myself()
         self._ended = threading.Event()
@@ -86,7 +92,7 @@ class Lease:
 
         def take_next(cursor: Any) -> None:
             self._assert_held(cursor)
-            number = _next_number(cursor)
+            number = self._next_number(cursor)
             cursor.execute(
                 f"update ops.lease set run_seq = %s, heartbeat_at = {self._target.clock} where pipeline = %s",
                 [number, self.pipeline],
@@ -148,7 +154,7 @@ class Lease:
                     f" {silent:.0f} s ago); wait for it or end that process"
                 )
             _log.warning("taking over from a run of %s that has ended (run_seq %s)", self.pipeline, run_seq)
-        number = _next_number(cursor)
+        number = self._next_number(cursor)
         cursor.execute("delete from ops.lease where pipeline = %s", [self.pipeline])
         cursor.execute(
             "insert into ops.lease (pipeline, run_seq, holder, heartbeat_at, released)"
@@ -156,6 +162,23 @@ class Lease:
             [self.pipeline, number, self._holder],
         )
         self.run_seq = number
+
+    def _next_number(self, cursor: Any) -> int:
+        if self.wanted is not None:
+            cursor.execute(
+                "select (select count(*) from ops.commits where run_seq = %(wanted)s"
+                " or (pipeline = %(pipeline)s and run_seq > %(wanted)s))"
+                " + (select count(*) from ops.lease where run_seq = %(wanted)s and pipeline <> %(pipeline)s)",
+                {"wanted": self.wanted, "pipeline": self.pipeline},
+            )
+            if not cursor.fetchone()[0]:
+                return self.wanted
+        cursor.execute(
+            "select 1 + greatest((select coalesce(max(run_seq), 0) from ops.lease),"
+            " (select coalesce(max(run_seq), 0) from ops.commits), %s)",
+            [self._above],
+        )
+        return int(cursor.fetchone()[0])
 
     def _locked(self, work: Callable[[Any], None]) -> None:
         connection = self._target.connect()
@@ -181,14 +204,6 @@ class Lease:
         cursor.execute(
             f"update ops.lease set heartbeat_at = {self._target.clock} where pipeline = %s", [self.pipeline]
         )
-
-
-def _next_number(cursor: Any) -> int:
-    cursor.execute(
-        "select 1 + greatest((select coalesce(max(run_seq), 0) from ops.lease),"
-        " (select coalesce(max(run_seq), 0) from ops.commits))"
-    )
-    return int(cursor.fetchone()[0])
 
 
 def _myself() -> str:

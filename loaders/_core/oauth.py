@@ -55,7 +55,13 @@ class RefreshToken(httpx.Auth):
         self._url = token_url
         self._clock = clock
         self._endpoint = partial(
-            Http, token_url, _refused, deadline_seconds=deadline_seconds, clock=clock, sleep=sleep
+            Http,
+            token_url,
+            _refused,
+            deadline_seconds=deadline_seconds,
+            archived=False,
+            clock=clock,
+            sleep=sleep,
         )
         self._lock = threading.Lock()
         self._token = ""

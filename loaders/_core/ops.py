@@ -246,6 +246,22 @@ class Books:
         )
         return {(account, resource): last for account, resource, last in rows}
 
+    def is_committed(self, run_seq: int, load_id: str) -> bool:
+        """Does this package count?"""
+        return bool(
+            self._query(
+                "select 1 from ops.commits where pipeline = %s and run_seq = %s and load_id = %s",
+                [self.pipeline, run_seq, load_id],
+            )
+        )
+
+    def commits(self) -> list[tuple[int, str]]:
+        """The packages that count, by run_seq and run, oldest first."""
+        rows = self._query(
+            "select run_seq, run_id from ops.commits where pipeline = %s order by run_seq", [self.pipeline]
+        )
+        return [(int(run_seq), run_id) for run_seq, run_id in rows]
+
     def receipts(
         self, account: str, since: date | None, until: date | None
     ) -> dict[tuple[str, Day], Receipt]:

@@ -13,6 +13,7 @@ import re
 import sys
 import threading
 import traceback
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -52,6 +53,29 @@ def secret(value: str) -> str:
         with _lock:
             _known.update(forms)
     return value
+
+
+_LONG = 12  # a shorter secret may stand in a vendor's data and be something else
+
+
+def masked(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces of a body with stars in place of each known secret, as many as it has bytes.
+
+    Of what a vendor sends back: a link to the next page may have the token in it.
+    """
+    with _lock:
+        known = sorted({each.encode() for each in _known if len(each) >= _LONG}, key=len, reverse=True)
+    if not known:
+        yield from pieces
+        return
+    pattern, overlap = re.compile(b"|".join(map(re.escape, known))), len(known[0]) - 1
+    held = b""
+    for piece in pieces:
+        held = pattern.sub(lambda found: b"*" * len(found[0]), held + piece)
+        if len(held) > overlap:
+            yield held[: len(held) - overlap]
+            held = held[len(held) - overlap :]
+    yield held
 
 
 def is_secret_name(name: str) -> bool:

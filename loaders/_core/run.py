@@ -14,6 +14,9 @@ from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from loaders._core import decoding
+from loaders._core.archive import tape as tapes
+from loaders._core.archive.configured import recorder_of, settings_without_secrets
+from loaders._core.archive.store import ArchiveError
 from loaders._core.crash import kill_point
 from loaders._core.databases.copying import TableCopy
 from loaders._core.databases.redshift import RedshiftCopy
@@ -105,6 +108,7 @@ class SourceRun:
         self.backfill = backfill
         self.books = Books(target, loader.name)
         self.result = Result(loader.name)
+        self.tape = tapes.Tape()
         self._target = target
         self._progress = progress or Silent()
         self.notes: list[str] = []
@@ -186,7 +190,9 @@ class SourceRun:
         """Do it all; errors end up in the result, never in the caller."""
         began = time.monotonic()
         try:
-            self._execute()
+            self.tape = self._tape()
+            with tapes.running(self.tape):
+                self._execute()
         except Exception as error:
             cause = _root(error)
             self.result.outcome = "refused" if isinstance(cause, UsageError) else "failed"
@@ -200,17 +206,19 @@ class SourceRun:
         self.result.seconds = time.monotonic() - began
         return self.result
 
+    def _tape(self) -> tapes.Tape:
+        return recorder_of(self.loader, self.settings, self._target)
+
     def _execute(self) -> None:
         warn_of_sunset(self.loader, self.settings, self.clock)
         self.books.prepare()
-        with Lease(self._target, self.loader.name) as lease:
+        with Lease(self._target, self.loader.name, above=self.tape.newest()) as lease:
             self.books.close_dead_runs()
+            self.tape.settle(self.books.is_committed)
             run = self._begin()
+            self.tape.begin_run(run, settings_without_secrets(self.settings), self.clock)
             try:
-                personal = {resource.name: resource.personal for resource in self.loader.resources}
-                if any(resource.key for resource in self.loader.resources):  # only those are put aside
-                    personal[QUARANTINE.name] = QUARANTINE.personal
-                self.protection = protection_of(self._target, self.loader.name, personal)
+                self._protect()
                 with self.loader.connect(self.settings, self.clock) as api:
                     self._read_and_land(api, lease, run)
                 self._conclude()
@@ -219,6 +227,12 @@ class SourceRun:
                 raise
             kill_point("run.before_end")
             self._end(run, self.result.outcome, self.result.message)
+
+    def _protect(self) -> None:
+        personal = {resource.name: resource.personal for resource in self.loader.resources}
+        if any(resource.key for resource in self.loader.resources):  # only those are put aside
+            personal[QUARANTINE.name] = QUARANTINE.personal
+        self.protection = protection_of(self._target, self.loader.name, personal)
 
     def _begin(self) -> Run:
         mode = "backfill" if self.backfill else "live"
@@ -282,13 +296,7 @@ class SourceRun:
         chunks = self._left_to_do(self.plan(readable, self.books.covered_until()), run)
         by_id = {account.id: account for account in readable}
         names = self._names()
-        landing = Landing(
-            self.loader,
-            self._target,
-            self.books,
-            names,
-            lambda done, total: self._progress.loading(self.loader.name, done, total),
-        )
+        landing = self._landing(names)
         for number, chunk in enumerate(chunks):
             if number:
                 lease.advance()
@@ -296,6 +304,15 @@ class SourceRun:
             more = [name for name in chunk.windows if self._confirm(api, by_id[name], run)]
             if more:
                 chunks.append(Chunk({name: chunk.windows[name] for name in more}, chunk.current))
+
+    def _landing(self, names: dict[str, ColumnNames]) -> Landing:
+        return Landing(
+            self.loader,
+            self._target,
+            self.books,
+            names,
+            lambda done, total: self._progress.loading(self.loader.name, done, total),
+        )
 
     def _confirm(self, api: Any, account: Account, run: Run) -> bool:
         """Tell the source what counts; is there more to read of this account?"""
@@ -336,6 +353,7 @@ class SourceRun:
         records: list[ResourceRecord] = []
         paths_before = {name: dict(columns.paths) for name, columns in names.items()}
         self._file_numbers = itertools.count()
+        self.tape.begin_package()
 
         def read(load_id: str) -> Harvest:
             harvest = Harvest()
@@ -344,7 +362,7 @@ class SourceRun:
                 lease.check()
                 try:
                     part = reader.account(account, window, resources)
-                except (ConfigurationError, LandingError, LeaseLost):
+                except (ArchiveError, ConfigurationError, LandingError, LeaseLost):
                     raise
                 except AdstarError as error:
                     self._fail(account, window, error, run)
@@ -352,6 +370,7 @@ class SourceRun:
                 for table, files in part.files.items():
                     harvest.files.setdefault(table, []).extend(files)
                 harvest.receipts += part.receipts
+                self.tape.done()
                 records.extend(part.records)
                 kill_point("read.account_done")
             return harvest
@@ -373,9 +392,15 @@ class SourceRun:
             for name in {record.resource for record in records if record.rows_landed} & keys.keys():
                 self.books.resolve(cursor, name, keys[name], lease.run_seq)
 
+        self.tape.prepare(lease.run_seq, load_id)
         kill_point("commit.before")
-        lease.commit(write)
+        try:
+            lease.commit(write)
+        except LeaseLost:
+            self.tape.conclude("failed")
+            raise
         kill_point("commit.after")
+        self.tape.conclude("counted")
         self.result.records += records
         self.result.packages += 1
         lossy = {resource.name for resource in self.loader.resources if resource.resumes}
@@ -444,6 +469,7 @@ class _Reader:
     def account(self, account: Account, window: Window | None, resources: list[Resource]) -> _AccountHarvest:
         """All resources of an account, or an error and nothing."""
         since, until = _span(window)
+        self._run.tape.begin_task(account, window, resources)
         before = self._run.books.receipts(account.id, since, until)
         copied = [r for r in resources if r.copy and self._is_due(r, before)]
         resources = [r for r in resources if not r.copy]
@@ -533,6 +559,7 @@ class _Reader:
         before: Receipts,
     ) -> float:
         began = time.monotonic()
+        self._run.tape.reading(account.id, resource.name)
         asked = window if resource.day else None
         spool, aside = self._spool_of(resource, account, asked), self._spool_of(QUARANTINE, account)
         spools.append(spool)
@@ -610,6 +637,7 @@ class _Reader:
         before: Receipts,
     ) -> _AccountHarvest:
         since, until = _span(window)
+        self._run.tape.read(account.id)
         read_at = self._run.clock.now()
         run_seq = self._lease.run_seq
         harvest = _AccountHarvest()
@@ -635,10 +663,10 @@ class _Reader:
                     record.sets_unchanged += 1
                     harvest.receipts.append(replace(earlier, run_seq=run_seq, read_at=read_at))
                     continue
-                same = earlier is not None and (earlier.rows, earlier.rows_hash) == (
-                    total.rows,
-                    total.rows_hash,
+                rows_hash = self._run.tape.hash_of(
+                    resource.name, account.id, day, rows=total.rows, rows_hash=total.rows_hash
                 )
+                same = earlier is not None and (earlier.rows, earlier.rows_hash) == (total.rows, rows_hash)
                 record.sets_unchanged += same
                 record.sets_landed += not same
                 # An empty set has no rows to point to.
@@ -654,7 +682,7 @@ class _Reader:
                         data_run_seq=pointed,
                         read_at=read_at,
                         rows=total.rows,
-                        rows_hash=total.rows_hash,
+                        rows_hash=rows_hash,
                         totals=total.totals_text() if resource.totals else None,
                         version=version.text if version else None,
                     )

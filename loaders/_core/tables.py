@@ -30,6 +30,12 @@ def kind_of(hint: Any) -> Any:
     return inner[0] if inner and isinstance(inner[0], type) and issubclass(inner[0], msgspec.Struct) else None
 
 
+def secrets_of(kind: type[Any]) -> set[str]:
+    """Which settings of a table of this kind are secrets."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {name for name, hint in hints.items() if is_secret_hint(hint)}
+
+
 def has_tables(section: str) -> bool:
     """Whether there is any of the tables ``[<section>.<name>]``."""
     listed: Any = dlt.config.get(section)
@@ -42,8 +48,7 @@ def tables(section: str, kind: type[Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: a setting is unknown, missing or wrong, or a secret where secrets don't belong.
     """
-    hints = get_type_hints(kind, include_extras=True)
-    secrets = {name for name, hint in hints.items() if is_secret_hint(hint)}
+    secrets = secrets_of(kind)
     found = _in_files(section, secrets)
     for name, table in _in_environment(section).items():
         found[name] = {**found.get(name, {}), **table}

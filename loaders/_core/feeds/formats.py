@@ -101,7 +101,7 @@ def expanded(encoding: str, chunks: Iterable[bytes], limits: Limits) -> Iterator
     coding = encoding.strip().lower()
     if coding not in ("", "identity", "gzip", "x-gzip"):
         raise VendorError(f"the body has the Content-Encoding {encoding!r}; gzip or none was asked for")
-    pieces = _gunzipped(counted()) if "gzip" in coding else counted()
+    pieces = gunzipped(counted()) if "gzip" in coding else counted()
     size = 0
     for piece in _without_gzip(pieces):
         size += len(piece)
@@ -123,10 +123,15 @@ def _without_gzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
     while len(first) < len(_GZIP) and (piece := next(pieces, None)) is not None:
         first += piece
     joined = itertools.chain([first], pieces)
-    return _gunzipped(joined) if first.startswith(_GZIP) else joined
+    return gunzipped(joined) if first.startswith(_GZIP) else joined
 
 
-def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """What is within gzip, at most a megabyte at a time.
+
+    Raises:
+        BadBody: it is cut off or broken.
+    """
     member = None
     for chunk in chunks:
         left = chunk

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg2
 
 from loaders._core import command, places, warehouse
+from loaders._core.archive.configured import store_of
 from loaders._core.declare import Clock
 from loaders._core.errors import AdstarError, ConfigurationError, UsageError
 from loaders._core.privacy import keys as privacy_keys
@@ -149,11 +150,14 @@ def rotate(target: Target, say: Callable[[str], None] = print) -> None:
             cursor.execute(
                 f"update ops.privacy_keys set retired_at = {target.clock} where key_id in %s", [tuple(former)]
             )
-        if not privacy_keys.configured() and not any(t.partition(":")[0] != current.id for t in buried):
+        is_needed = any(t.partition(":")[0] != current.id for t in buried) or store_of(target) is not None
+        if not privacy_keys.configured() and not is_needed:
             privacy_keys.forget_previous()
     say(f"the key is {current.id}; the star has the former pseudonyms until `dbt build --full-refresh`")
     if needed := sorted({t.partition(":")[0] for t in buried} - {current.id}):
         say(f"the tombstones of the erased need {', '.join(needed)}: keep it among the previous keys")
+    if store_of(target) is not None:
+        say("the archive was encrypted with the former key: keep it among the previous keys")
 
 
 def _rekey(
@@ -269,6 +273,8 @@ def _erase(target: Target, args: Namespace) -> int:
         print(f"{where}: {count:,} texts cleaned")
     for file in done.files:
         print(f"{file}: cleaned")
+    for source, count in sorted(done.archive.items()):
+        print(f"archive of {source}: {count:,} objects written anew")
     for where in done.left:
         print(f"LEFT {where}", file=sys.stderr)
     print("now run `dbt build --full-refresh`; what backups and the server's logs hold, see docs/privacy.md")

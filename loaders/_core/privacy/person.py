@@ -23,6 +23,8 @@ from typing import Any
 from urllib.parse import quote
 
 from loaders._core import places
+from loaders._core.archive.configured import store_of
+from loaders._core.archive.erasing import Eraser, bury, columns_of
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.errors import UsageError
 from loaders._core.lease import Lease
@@ -57,22 +59,34 @@ class Person:
 
     def spellings(self) -> set[str]:
         """How the values that could not be anything else may stand in texts."""
-        found: set[str] = set()
-        for kind, values in self.values.items():
-            for value in values:
-                if len(value) >= DISTINCTIVE:
-                    found |= {value, normalised(kind, value), json.dumps(value)[1:-1]}
-                    found |= {quote(value, safe=""), quote(value, safe="@")}
-        return {each for each in found if len(each) >= DISTINCTIVE}
+        return {
+            spelling
+            for kind, values in self.values.items()
+            for value in values
+            for spelling in spelled(kind, value)
+        }
+
+
+def spelled(kind: Personal, value: str) -> set[str]:
+    """How a value may stand in texts; none of one that could be anything else."""
+    if len(value) < DISTINCTIVE:
+        return set()
+    forms = {value, normalised(kind, value), json.dumps(value)[1:-1]}
+    forms.add(json.dumps(value, ensure_ascii=False)[1:-1])
+    forms |= {quote(value, safe=""), quote(value, safe="@")}
+    return {each for each in forms if len(each) >= DISTINCTIVE}
 
 
 @dataclass
 class Erasure:
-    """What an erasure did: rows blanked, texts and files cleaned, and where something is left."""
+    """What an erasure did: rows blanked, texts and files cleaned, objects of the archive by source written
+    anew, and where something is left.
+    """
 
     rows: dict[str, int] = field(default_factory=dict)
     texts: dict[str, int] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
+    archive: dict[str, int] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     pseudonyms: int = 0
 
@@ -154,8 +168,10 @@ def erase(target: Target, start: Mapping[Personal, str]) -> Erasure:
     Raises:
         LeaseTaken: a source is being read; the tombstones stand, the rest is to be done again.
         UsageError: as ``find``.
+        ArchiveError: the archive can't be reached; the same.
     """
     ring = privacy_keys.ring(target)
+    store = store_of(target)
     done = Erasure()
     with closing(target.connect()) as connection, connection.cursor() as cursor:
         person = find(cursor, ring, start, catalogue(cursor))
@@ -166,6 +182,8 @@ def erase(target: Target, start: Mapping[Personal, str]) -> Erasure:
                 " where not exists (select 1 from ops.tombstones where pseudonym = %s)",
                 [pseudonym] * 2,
             )
+        if store:
+            bury(store, person.pseudonyms)
         with leases(target, cursor):
             # What landed between finding and tombstones.
             found = catalogue(cursor)
@@ -175,6 +193,11 @@ def erase(target: Target, start: Mapping[Personal, str]) -> Erasure:
                 person.values.setdefault(kind, set()).update(values)
             _spare_shared(cursor, ring, person, found)
             done.files = _clean_files(target, person)
+            if store:
+                columns = columns_of(found.personal)
+                eraser = Eraser(ring, person.values, spelled, pseudonyms=person.pseudonyms, columns=columns)
+                bury(store, person.pseudonyms)
+                eraser.erase(store, done.archive.__setitem__)
             search = texts.search(target, cursor, found.tables)
             connection.autocommit = False
             with connection:

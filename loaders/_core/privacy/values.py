@@ -30,6 +30,8 @@ from loaders._core.redact import secret
 
 SUFFIX = "__pseudonym"
 SEALED = "sealed:"
+ERASED_MARK = re.compile(r"erased:([0-9a-f]{8}:[\w-]{22})")
+"""What stands in the archive in place of a value of an erased person: their tombstone."""
 KEY_BYTES = 32
 _PSEUDONYM_BYTES = 16
 
@@ -53,6 +55,11 @@ IDENTITY = frozenset({Personal.EMAIL, Personal.PHONE, Personal.USER_ID})
 LINKING = IDENTITY | {Personal.DEVICE_ID}
 """With devices, which link only rows that name nobody: two people may share one. Names and network addresses
 are shared by many, and link nothing."""
+
+
+def marked(pseudonym: str) -> str:
+    """What stands in the archive in place of the value of an erased person's pseudonym."""
+    return f"erased:{pseudonym}"
 
 
 def pseudonym_column(column: str) -> str:
@@ -101,6 +108,8 @@ class Key:
         self.id = hashlib.sha256(raw).hexdigest()[:8]
         self._mac_key = _derived(raw, b"adstar pseudonym", 32)
         self._siv = AESSIV(_derived(raw, b"adstar sealing", 64))
+        self._archive_mac_key = _derived(raw, b"adstar archive address", 32)
+        self._archive = AESSIV(_derived(raw, b"adstar archive", 64))
 
     def pseudonym(self, kind: Personal, value: str | None) -> str | None:
         """The pseudonym of a value; None of none and of an empty one: that would make strangers one."""
@@ -115,6 +124,22 @@ class Key:
         """The ciphertext of a value, as text; the class goes into it."""
         cipher = self._siv.encrypt(value.encode("utf-8", "surrogatepass"), [kind.value.encode()])
         return f"{SEALED}{self.id}:{base64.urlsafe_b64encode(cipher).decode().rstrip('=')}"
+
+    def archive_hash(self) -> hmac.HMAC:
+        """What makes the address of a body of the archive, to be fed with it."""
+        return hmac.new(self._archive_mac_key, digestmod="sha256")
+
+    def archive_seal(self, piece: bytes, about: list[bytes]) -> bytes:
+        """The ciphertext of a piece of an object of the archive; 16 bytes longer than the piece."""
+        return self._archive.encrypt(piece, about)
+
+    def archive_open(self, cipher: bytes, about: list[bytes]) -> bytes:
+        """The piece that ``archive_seal`` was given.
+
+        Raises:
+            InvalidTag, ValueError: it is none of this key, or was altered.
+        """
+        return self._archive.decrypt(cipher, about)
 
     def unseal(self, kind: Personal, sealed: str) -> str:
         """The value that ``seal`` was given.
@@ -206,6 +231,9 @@ class Protection:
     def pseudonym(self, kind: Personal, value: str | None) -> str | None:
         """The pseudonym of one value: of the key in use or, if the value is erased, its tombstone."""
         assert self._ring is not None
+        mark = ERASED_MARK.fullmatch(value) if value and self._tombstones else None
+        if mark and mark[1] in self._tombstones:
+            return mark[1]
         for key in self._graves if kind in LINKING else ():
             if (found := key.pseudonym(kind, value)) in self._tombstones:
                 return found
@@ -290,7 +318,11 @@ class Protection:
 
     def mentions_erased(self, text: str) -> bool:
         """Whether a free text, or what it is the base64 of, names an erased person or their device."""
-        return bool(self._tombstones) and any(
+        if not self._tombstones:
+            return False
+        if any(mark in self._tombstones for mark in ERASED_MARK.findall(text)):
+            return True
+        return any(
             key.pseudonym(kind, token) in self._tombstones
             for token in tokens(text)
             for kind in LINKING

@@ -1,0 +1,1 @@
+"""Answers of vendors kept as they came, and raw made from them again: docs/lake.md."""

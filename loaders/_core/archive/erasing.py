@@ -1,0 +1,228 @@
+"""A person taken out of the archive, so that a rebuild makes what an erasure has left.
+
+Bodies hold many people, so no key of one person's own could be destroyed: those that name the person are
+written anew, with ``erased:<pseudonym>`` in place of what names them. Landing takes that for the value it
+stood for (``privacy/values.py``), so their rows are blanked and still are one person's. The tombstones are
+kept here, too: the archive outlives the warehouse.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
+from typing import Any
+
+import msgspec
+
+from loaders._core.archive.store import Store
+from loaders._core.archive.tape import read_package
+from loaders._core.privacy.values import ERASED_MARK, LINKING, Personal, Ring, marked
+from loaders._core.warehouse import Target
+
+TOMBSTONES = "tombstones"
+_GONE = "[erased]"
+_GZIP = b"\x1f\x8b"
+_SHORT = 8  # shorter values may be anything, and are only replaced where they are declared to be
+_RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_RAW_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def bury(store: Store, pseudonyms: Collection[str]) -> None:
+    """Keep tombstones in the archive as well."""
+    content = msgspec.json.encode(sorted(pseudonyms))
+    digest = store.key.archive_hash()
+    digest.update(content)
+    store.write(f"{TOMBSTONES}/{digest.hexdigest()[:40]}", content)
+
+
+def restore_tombstones(store: Store, target: Target) -> None:
+    """Put the archive's tombstones into the warehouse."""
+    buried: set[str] = set()
+    for name in store.names(TOMBSTONES):
+        buried |= set(msgspec.json.decode(b"".join(store.read(f"{TOMBSTONES}/{name}")), type=list[str]))
+    if not buried:
+        return
+    with closing(target.connect()) as connection, connection.cursor() as cursor:
+        for pseudonym in sorted(buried):
+            cursor.execute(
+                f"insert into ops.tombstones (pseudonym, erased_at) select %s, {target.clock}"  # noqa: S608
+                " where not exists (select 1 from ops.tombstones where pseudonym = %s)",
+                [pseudonym] * 2,
+            )
+
+
+class Eraser:
+    """Takes one person out of bodies.
+
+    Args:
+        values: what names the person, or is theirs, by class.
+        spelled: (class, value) -> how it may stand in a text.
+        pseudonyms: the person's tombstones.
+        columns: by source the personal columns and their classes.
+    """
+
+    def __init__(
+        self,
+        ring: Ring,
+        values: Mapping[Personal, Collection[str]],
+        spelled: Callable[[Personal, str], Collection[str]],
+        *,
+        pseudonyms: Collection[str],
+        columns: Mapping[str, Mapping[str, Personal]],
+    ) -> None:
+        self._columns = columns
+        self._marks: dict[bytes, bytes] = {}
+        self._short: dict[tuple[Personal, str], bytes] = {}
+        for kind, several in values.items():
+            for value in several:
+                mine = [p for key in ring.keys.values() if (p := key.pseudonym(kind, value)) in pseudonyms]
+                mark = (marked(mine[0]) if mine and kind in LINKING else _GONE).encode()
+                if len(value) < _SHORT:
+                    self._short[kind, value] = mark
+                for form in spelled(kind, value):
+                    self._marks[form.lower().encode()] = mark
+        any_of = b"|".join(map(re.escape, sorted(self._marks, key=len, reverse=True))) or b"(?!x)x"
+        self._numbers = re.compile(rb"(?i)([:\[,]\s*)(" + any_of + rb")(?=\s*[,}\]])")
+        self._anywhere = re.compile(rb"(?i)(?<![A-Za-z0-9])(?:" + any_of + rb")(?![A-Za-z0-9])")
+
+    def erase(self, store: Store, say: Callable[[str, int], None]) -> None:
+        """Write all bodies and packages that name the person anew; may be repeated.
+
+        Args:
+            say: told how many objects of each source.
+
+        Raises:
+            ArchiveError: an object can't be read or written.
+        """
+        for source in store.sources():
+            folder = f"{source}/packages"
+            renamed: dict[str, str] = {}
+            for address in store.addresses(source):
+                body = b"".join(store.body(source, address))
+                cleaned = self.cleaned(source, body)
+                if cleaned != body:
+                    renamed[address] = store.keep_bytes(source, cleaned)
+            changed = 0
+            named: set[str] = set()
+            for name in store.names(folder):
+                package = read_package(store, folder, name)
+                before = msgspec.json.encode(package)
+                for answer in package.answers:
+                    answer.body = renamed.get(answer.body, answer.body)
+                    answer.url, answer.sent = self._in_text(answer.url), self._in_text(answer.sent)
+                    named.add(answer.body)
+                package.settings = self._in_settings(package.settings)
+                after = msgspec.json.encode(package)
+                if after != before:
+                    store.write(f"{folder}/{name}", after)
+                    changed += 1
+            # What no package names was read by a run that was killed.
+            for address in {*renamed, *store.addresses(source)} - named:
+                store.remove_body(source, address)
+            say(source, len(renamed) + changed)
+
+    def cleaned(self, source: str, body: bytes) -> bytes:
+        """A body without the person; the same if it does not name them."""
+        plain = gzip.decompress(body) if body.startswith(_GZIP) else body
+        is_json = plain[:1] in (b"{", b"[")
+        found = self._replaced(source, plain)
+        # Vendors may write @ as \u0040 and / as \/.
+        if is_json and (found != plain or b"\\u" in plain or b"\\/" in plain):
+            theirs = frozenset(
+                _flat(column.rpartition("__")[2])
+                for column, kind in self._columns.get(source, {}).items()
+                if kind not in LINKING
+            )
+            found = _each_document(found, lambda document: self._walked(document, theirs)[0])
+        return body if found == plain else found
+
+    def _walked(self, raw: bytes, theirs: frozenset[str]) -> tuple[bytes, bool]:
+        """A JSON value without the person and, in objects of theirs, without these members; the rest byte for
+        byte. And whether it is an object that bears the person's mark.
+        """
+        first = raw[:1]
+        if first == b"{":
+            members = {name: bytes(value).strip() for name, value in _RAW_MEMBERS.decode(raw).items()}
+            walked = {name: self._walked(value, theirs) for name, value in members.items()}
+            own = any(_is_marked(value) for value, _ in walked.values())
+            # As landing opens some objects one level, what marks an object also marks the one around it.
+            is_theirs = own or any(marks for _, marks in walked.values())
+            found = {
+                name: b"null" if is_theirs and _flat(name) in theirs else value
+                for name, (value, _) in walked.items()
+            }
+            if found == members:
+                return raw, own
+            parts = (msgspec.json.encode(name) + b":" + value for name, value in found.items())
+            return b"{" + b",".join(parts) + b"}", own
+        if first == b"[":
+            items = [bytes(each).strip() for each in _RAW_ITEMS.decode(raw)]
+            cleaned = [self._walked(each, theirs)[0] for each in items]
+            return (raw if cleaned == items else b"[" + b",".join(cleaned) + b"]"), False
+        if first == b'"' and b"\\" in raw:
+            plain = msgspec.json.encode(msgspec.json.decode(raw, type=str))
+            cleaned_text = self._anywhere.sub(lambda it: self._marks[it[0].lower()], plain)
+            return (raw if cleaned_text == plain else cleaned_text), False
+        return raw, False
+
+    def _replaced(self, source: str, plain: bytes) -> bytes:
+        for (kind, value), mark in self._short.items():
+            for column, of in self._columns.get(source, {}).items():
+                if of is kind:
+                    plain = _member(column, value).sub(rb'\1"' + mark + b'"', plain)
+        plain = self._numbers.sub(lambda it: it[1] + b'"' + self._marks[it[2].lower()] + b'"', plain)
+        return self._anywhere.sub(lambda it: self._marks[it[0].lower()], plain)
+
+    def _in_settings(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: self._in_settings(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self._in_settings(each) for each in value]
+        return self._in_text(value) if isinstance(value, str) else value
+
+    def _in_text(self, text: str) -> str:
+        return self._anywhere.sub(lambda it: self._marks[it[0].lower()], text.encode()).decode()
+
+
+def _member(column: str, value: str) -> re.Pattern[bytes]:
+    """Finds a member of JSON with a short value, however its name is written."""
+    words = [re.escape(word) for word in column.rpartition("__")[2].split("_") if word]
+    literal = re.escape(msgspec.json.encode(value)[1:-1])
+    name = r"[_\s-]?".join(words).encode()
+    return re.compile(rb'(?i)("' + name + rb'"\s*:\s*)"?' + literal + rb'"?(?=\s*[,}\]])')
+
+
+def _flat(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _each_document(body: bytes, treat: Callable[[bytes], bytes]) -> bytes:
+    """A JSON document, or one a line; what has not changed stays byte for byte."""
+
+    def treated(document: bytes) -> bytes:
+        bare = document.strip()
+        cleaned = treat(bare) if bare else bare
+        return document if cleaned == bare else cleaned
+
+    try:
+        return treated(body)
+    except msgspec.DecodeError:
+        pass
+    try:
+        return b"\n".join(map(treated, body.split(b"\n")))
+    except msgspec.DecodeError:  # something else that begins with a bracket
+        return body
+
+
+def _is_marked(raw: bytes) -> bool:
+    return raw[:1] == b'"' and ERASED_MARK.fullmatch(raw[1:-1].decode("utf-8", "replace")) is not None
+
+
+def columns_of(personal: Mapping[tuple[str, str], Mapping[str, Personal]]) -> dict[str, dict[str, Personal]]:
+    """By source the personal columns of all its tables."""
+    found: dict[str, dict[str, Personal]] = {}
+    for (schema, _), columns in personal.items():
+        found.setdefault(schema.removeprefix("raw_"), {}).update(columns)
+    return found

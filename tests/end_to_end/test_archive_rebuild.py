@@ -1,0 +1,87 @@
+"""Mornings archived, the warehouse dropped, and made again from the archive alone: the same in every row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from loaders._core import configure, warehouse
+from loaders._core.archive.rebuild import Rebuild
+from loaders._core.declare import Clock
+from loaders._core.embedded import EmbeddedWarehouse
+from loaders._core.run import Result
+from tests.conftest import recreate
+from tests.end_to_end.chain import MORNING, Chain, chain
+
+ARCHIVED = ("facebook_ads", "google_ads", "clevertap", "http_json")
+SHORT = {
+    "SOURCES__CLEVERTAP__WINDOW_DAYS": "1",
+    "SOURCES__CLEVERTAP__START_DATE": "2026-02-28",
+    "SOURCES__GOOGLE_ADS__WINDOW_DAYS": "10",
+    "SOURCES__FACEBOOK_ADS__WINDOW_DAYS": "10",
+}
+# What numbers a row, and what dlt calls the package that has brought it.
+APART = ("_row_no", "_dlt_load_id")
+
+
+@pytest.fixture
+def lived(server: EmbeddedWarehouse, tmp_path: Path) -> Iterator[Chain]:
+    """Two mornings of four sources, archived."""
+    with chain(server, tmp_path, database="archived", people=True, seed=7, days=4, now=MORNING) as made:
+        made.variables |= {"ARCHIVE__URL": str(tmp_path / "archive"), "ARCHIVE__ALL": "true"} | SHORT
+        for morning in range(2):
+            if morning:
+                made.next_day()
+            results = made.land(*ARCHIVED)
+            assert [result.outcome for result in results] == ["ok"] * 4, results
+        yield made
+
+
+def rebuilt(made: Chain, *sources: str) -> list[Result]:
+    with patch.dict(os.environ, made._environment()):
+        loaders = configure.available()
+        return [
+            Rebuild(loaders[name], warehouse.resolve(), clock=Clock()).execute()
+            for name in sources or ARCHIVED
+        ]
+
+
+def raw(made: Chain) -> dict[str, list[tuple[Any, ...]]]:
+    """Every table of raw, receipts included, as text in order."""
+    found = {}
+    for schema, table, columns in made.rows(
+        "select table_schema, table_name, string_agg(format('%%I::text', column_name), ', '"
+        " order by column_name) from information_schema.columns where table_schema like 'raw\\_%%'"
+        " and left(table_name, 4) <> '_dlt' and column_name <> all(%s) group by 1, 2",
+        [list(APART)],
+    ):
+        rows = made.rows(f'select {columns} from {schema}."{table}"')
+        found[f"{schema}.{table}"] = sorted(rows, key=repr)
+    return found
+
+
+def test_every_table_of_raw_is_made_again_without_asking_a_vendor(
+    lived: Chain, server: EmbeddedWarehouse
+) -> None:
+    before = raw(lived)
+    assert {table.partition(".")[0] for table in before} == {f"raw_{name}" for name in ARCHIVED}
+    runs = "select pipeline, run_id, mode, run_seq from ops.commits order by run_seq"
+    commits = lived.rows(runs)
+    recreate(server, lived.target.database)
+    lived.simulator.stop()
+    results = rebuilt(lived)
+    assert [(result.outcome, result.message) for result in results] == [("ok", None)] * 4
+    after = raw(lived)
+    assert after.keys() == before.keys()
+    for table, rows in before.items():
+        assert after[table] == rows, table
+    assert sum(map(len, before.values())) > 1_000
+    assert lived.rows(runs) == commits
+    again = rebuilt(lived)
+    assert {result.message for result in again} == {"the warehouse has every package of the archive"}
+    assert raw(lived) == after
