@@ -53,7 +53,7 @@ class Postgres:
 
     def marts(self, schema: str) -> list[str]:
         """The tables of a schema that this login may read, without those that dbt is just making."""
-        with self._transaction("the marts") as cursor:
+        with self.transaction("the marts") as cursor:
             return tables(cursor, schema)
 
     @contextmanager
@@ -63,12 +63,17 @@ class Postgres:
         Raises:
             ExportError: the mart can't be read, or has a column that Parquet can't hold.
         """
-        with self._transaction(mart) as cursor:
+        with self.transaction(mart) as cursor:
             cursor.execute(f"lock table {quoted(schema)}.{quoted(mart)} in access share mode")
             yield Snapshot(cursor, schema, mart)
 
     @contextmanager
-    def _transaction(self, what: str) -> Iterator[Any]:
+    def transaction(self, what: str) -> Iterator[Any]:
+        """A cursor in a transaction that sees one state.
+
+        Raises:
+            ExportError: what is read in it can't be.
+        """
         with closing(self._target.connect()) as connection, connection.cursor() as cursor:
             connection.set_client_encoding("UTF8")
             try:
@@ -133,7 +138,7 @@ class Snapshot:
         shape = Shape(columns=self.columns, partitioned_by=partitioned_by)
         for state in states:
             files: list[File] = []
-            with self._read(state, shape) as batches:
+            with self.batches(state, shape) as batches:
                 first = next(batches, None)
                 while first is not None or not files:  # what has no rows is a file that tells the columns
                     path = f"{export}/{state.folder}{len(files):04}.parquet"
@@ -149,13 +154,13 @@ class Snapshot:
             yield Part.of(state, tuple(files))
 
     @contextmanager
-    def _read(self, state: State, shape: Shape) -> Iterator[Iterator[pa.RecordBatch]]:
+    def batches(self, state: State, shape: Shape) -> Iterator[Iterator[pa.RecordBatch]]:
         """The rows of a part, as they come; COPY writes into a pipe in a thread of its own."""
         if not state.rows:
             yield iter(())
             return
         names = ", ".join(quoted(column.name) for column in self.columns)
-        query = f"select {names} from {self._table}{_condition(state, shape.partitioned_by)}"
+        query = f"select {names} from {self._table} as adstar_row{_condition(state, shape.partitioned_by)}"
         receiving, sending = os.pipe()
         failures: list[BaseException] = []
 
