@@ -85,3 +85,26 @@ def test_every_table_of_raw_is_made_again_without_asking_a_vendor(
     again = rebuilt(lived)
     assert {result.message for result in again} == {"the warehouse has every package of the archive"}
     assert raw(lived) == after
+
+
+@pytest.mark.full
+def test_a_week_and_the_star_on_top_are_made_again(server: EmbeddedWarehouse, tmp_path: Path) -> None:
+    with chain(server, tmp_path, database="archived", selector="ads", seed=7, days=10, now=MORNING) as made:
+        made.variables |= {"ARCHIVE__URL": str(tmp_path / "archive"), "ARCHIVE__ALL": "true"}
+        sources = ("facebook_ads", "google_ads", "http_json")
+        for morning in range(7):
+            if morning:
+                made.next_day()
+            results = made.land(*sources)
+            assert [result.outcome for result in results] == ["ok"] * 3, results
+        built = made.build_models()
+        assert built.code == 0, built.failed
+        tables, star = raw(made), made.dump()
+        recreate(server, made.target.database)
+        made.simulator.stop()
+        assert [result.outcome for result in rebuilt(made, *sources)] == ["ok"] * 3
+        assert raw(made) == tables
+        built = made.build_models()
+        assert built.code == 0, built.failed
+        assert made.dump() == star
+        print(f"figure: {len(tables)} tables of raw and {len(star)} marts equal")

@@ -1,1 +1,1 @@
-"""Answers of vendors kept as they came, and raw made from them again: docs/lake.md."""
+"""Answers of vendors kept as they came, and raw made from them again: docs/runbooks/archive.md."""
