@@ -8,8 +8,9 @@ No extension of DuckDB is needed, and none is loaded from anywhere.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,8 @@ from _lake_catalog import Lake, LakeError, as_of, open_lake
 from loaders._core.errors import AdstarError, UsageError
 
 OK, FAILED, USAGE = 0, 1, 2
+_PARAMETER = re.compile(r"\$\d+")
+_CATALOGUES = ("information_schema.", "pg_catalog.")
 
 
 def connect(lake: Lake, query: str, moment: datetime | None = None) -> duckdb.DuckDBPyConnection:
@@ -33,17 +36,20 @@ def connect(lake: Lake, query: str, moment: datetime | None = None) -> duckdb.Du
     """
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     try:
-        named = connection.get_table_names(query, qualified=True)
+        named = connection.get_table_names(_PARAMETER.sub("null", query), qualified=True)
     except duckdb.Error as error:
         raise UsageError(f"this is no query: {error}") from None
     known = {f"{namespace}.{name}": (namespace, name) for namespace, name in lake.names()}
     if lake.url.startswith("s3://"):
         connection.register_filesystem(lake.files())
     paths: list[str] = []
-    for name in sorted({each.partition(" AS ")[0].replace('"', "").lower() for each in named}):
+    asked = {each.partition(" AS ")[0].replace('"', "").lower() for each in named}
+    if any(name in query.lower() for name in _CATALOGUES):  # which tables there are
+        asked |= known.keys()
+    for name in sorted(asked):
         if name in known:
             paths += _view(connection, lake, known[name], moment)
-        elif "." in name and not name.startswith("information_schema."):
+        elif "." in name and not name.startswith(_CATALOGUES):
             raise UsageError(
                 f"the lake has no {name}; it has {', '.join(known) or 'nothing: run scripts/lake'}"
             )
@@ -76,15 +82,21 @@ def _view(
     return files
 
 
-def answer(lake: Lake, query: str, moment: datetime | None = None) -> Any:
+def answer(lake: Lake, query: str, moment: datetime | None = None, parameters: Sequence[Any] = ()) -> Any:
     """The answer to a query, as an Arrow reader of batches.
+
+    Args:
+        parameters: what stands for ``$1`` and so on.
 
     Raises:
         UsageError, LakeError: as ``connect``, or DuckDB refuses the query.
     """
     connection = connect(lake, query, moment)
     try:
-        return connection.sql(query).to_arrow_reader(100_000)
+        asked = connection.sql(query, params=list(parameters)) if parameters else connection.sql(query)
+        if asked is None:
+            raise UsageError("this is no query: write a SELECT")
+        return asked.to_arrow_reader(100_000)
     except duckdb.IOException as error:
         raise LakeError(f"a file of the lake can't be read: {error}") from None
     except duckdb.Error as error:
@@ -115,11 +127,23 @@ def _printed(query: str, lake: Lake, moment: datetime | None, as_csv: bool) -> N
 def main(arguments: list[str] | None = None) -> int:
     """Answer the query of the command line; the exit code: 1 without a lake, 2 for a wrong query."""
     parser = argparse.ArgumentParser(prog="scripts/sql", description=__doc__)
-    parser.add_argument("query", help='such as "select count(*) from marts.fact_ad_performance"')
+    parser.add_argument("query", nargs="?", help='such as "select count(*) from marts.fact_ad_performance"')
     parser.add_argument("--as-of", metavar="MOMENT", help="as the lake was then: 2026-03-01T06:00:00+00:00")
     parser.add_argument("--csv", action="store_true", help="write CSV, not a table for people")
+    parser.add_argument(
+        "--serve",
+        metavar="HOST:PORT",
+        help="serve BI tools as a Postgres does, such as 127.0.0.1:5439; password: ADSTAR_SQL_PASSWORD",
+    )
     asked = parser.parse_args(arguments)
+    if (asked.query is None) == (asked.serve is None):
+        parser.error("give a query, or --serve")
     try:
+        if asked.serve:
+            from _sql_server import serve  # noqa: PLC0415
+
+            serve(open_lake(), asked.serve)
+            return OK
         _printed(asked.query, open_lake(), _moment(asked.as_of), asked.csv)
     except AdstarError as error:
         print(f"scripts/sql: {error}", file=sys.stderr)

@@ -171,7 +171,8 @@ class Settings(BaseConfiguration):
         start_date: the first day the first run reads; default: the first day of the window.
         history_months: the vendor's floor; nothing older than this many months is asked for.
         deadline_seconds: how long one read may take in all, waits and retries included.
-        archive: whether the vendor's answers are kept as they came (docs/runbooks/archive.md); None: as [archive] says.
+        archive: whether the vendor's answers are kept as they came (docs/runbooks/archive.md); None: as
+            [archive] says.
     """
 
     api_version: str = "v1"

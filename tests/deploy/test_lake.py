@@ -10,18 +10,21 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import boto3
+import psycopg2
 import pytest
 from moto.server import ThreadedMotoServer
 
 from loaders._core.errors import ConfigurationError, UsageError
 from loaders._core.ops import Books
 from loaders._core.warehouse import Target
+from tests.benchmarks.database import psql
 from tests.conftest import ROOT
 from tests.deploy.test_export import DIM, EXTREME, FACT, ROW, fill, in_table, run
 
@@ -30,7 +33,9 @@ import _lake
 import _lake_catalog
 import _lake_tables
 import _sql
+import _sql_server
 
+PASSWORD = "a-password-of-tests"
 KEEP = timedelta(days=7)
 
 
@@ -349,3 +354,57 @@ def test_a_feed_is_typed_as_settings_say_and_its_newest_rows_are_there(
     monkeypatch.setenv("LAKE__FEEDS__RATES", '{"rat": "text"}')
     with pytest.raises(ConfigurationError, match=r"names rat; the feed has date, rate"):
         _lake.write(lake, target, "feeds", "rates", KEEP)
+
+
+@contextmanager
+def served(lake: _lake_catalog.Lake) -> Iterator[dict[str, Any]]:
+    with _sql_server.Server(lake, "127.0.0.1", 0, PASSWORD) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield {"host": "127.0.0.1", "port": server.server_address[1], "user": "ann", "password": PASSWORD}
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_bi_tools_read_the_lake_as_a_postgres(lake: _lake_catalog.Lake, target: Target) -> None:
+    fill(target, EXTREME)
+    write(lake, target)
+    columns = "date_day, thing_id, number, amount, is_good, note, seen_at, ratio"
+    query = f"select {columns} from marts.fact_thing where date_day < '9999-01-01' or date_day is null"
+    wanted = Counter(run(target, query))
+    with served(lake) as place:
+        plain = psycopg2.connect(dbname="lake", sslmode="disable", **place)
+        with closing(plain) as connection, connection.cursor() as cursor:
+            cursor.execute(query)
+            assert Counter(cursor.fetchall()) == wanted
+            cursor.execute("select table_name from information_schema.tables where table_schema = 'marts'")
+            assert ("fact_thing",) in cursor.fetchall()
+            cursor.execute("show transaction isolation level")
+            with pytest.raises(psycopg2.Error, match=r"the lake has no marts\.nothing"):
+                cursor.execute("select * from marts.nothing")
+            connection.rollback()
+            with pytest.raises(psycopg2.Error):
+                cursor.execute("select * from read_csv('/etc/hostname')")
+        # psql sends what has \\bind behind it as an extended query.
+        command = "select count(*) from marts.fact_thing where note = $1 \\bind one \\g"
+        where = f"postgresql://ann@127.0.0.1:{place['port']}/lake?sslmode=disable"
+        asked = subprocess.run(
+            [psql(), "-X", "-A", "-t", where],
+            input=command,
+            env={**os.environ, "PGPASSWORD": PASSWORD},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert (asked.stdout, asked.stderr) == ("2\n", "")
+        with pytest.raises(psycopg2.OperationalError, match="ADSTAR_SQL_PASSWORD"):
+            psycopg2.connect(dbname="lake", sslmode="disable", **place | {"password": "wrong"})
+
+
+def test_nobody_serves_the_password_in_the_open(lake: _lake_catalog.Lake) -> None:
+    with pytest.raises(ConfigurationError, match="ADSTAR_SQL_CERTIFICATE"):
+        _sql_server.Server(lake, "0.0.0.0", 0, PASSWORD)
+    with pytest.raises(ConfigurationError, match="12 or more"):
+        _sql_server.Server(lake, "127.0.0.1", 0, "short")

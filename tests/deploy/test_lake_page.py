@@ -1,9 +1,10 @@
-"""docs/lake.md and docs/runbooks/archive.md: their Python runs, and their commands are options that there are."""
+"""docs/lake.md and docs/runbooks/archive.md: their Python runs, and their commands are understood."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from loaders._core.warehouse import Target
 from tests.conftest import ROOT
 from tests.deploy.test_export import run
 
-import _lake  # noqa: I001  (its folder is put on the path by test_export)
+sys.path.insert(0, str(ROOT / "scripts"))
+import _lake
 import _lake_feeds
 import _sql
 
@@ -50,15 +52,15 @@ def test_what_the_page_says_of_the_lake_is_so(
     assert _lake.main([]) == 0
     commands = [shlex.split(line, comments=True) for line in blocks(LAKE, "sh")[0].splitlines()]
     for verb, *words in commands:
-        words = words[: words.index(">")] if ">" in words else words
-        if verb == "scripts/sql" and "--as-of" not in words:
-            assert _sql.main(words) == 0, words
+        asked = words[: words.index(">")] if ">" in words else words
+        if verb == "scripts/sql" and "--as-of" not in asked:
+            assert _sql.main(asked) == 0, asked
         elif verb == "scripts/sql":
-            assert _sql.main(words) == 2  # no version is so old here
+            assert _sql.main(asked) == 2  # no version is so old here
             assert "has no version of" in capsys.readouterr().err
         else:
             assert verb == "scripts/lake"
-            _lake.ask(words)
+            _lake.ask(asked)
     told: dict[str, Any] = {}
     first, second = blocks(LAKE, "python")
     exec(first, told)

@@ -78,7 +78,7 @@ class Eraser:
         for kind, several in values.items():
             for value in several:
                 mine = [p for key in ring.keys.values() if (p := key.pseudonym(kind, value)) in pseudonyms]
-                mark = (marked(mine[0]) if mine and kind in LINKING else _GONE).encode()
+                mark = (marked(str(mine[0])) if mine and kind in LINKING else _GONE).encode()
                 if len(value) < _SHORT:
                     self._short[kind, value] = mark
                 for form in spelled(kind, value):
