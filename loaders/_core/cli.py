@@ -61,7 +61,7 @@ class RunCommand(SupportsCliCommand):
         """Run and leave with the exit code."""
         if (args.since is None) != (args.until is None):
             self._parser.error("--since and --until go together")
-        if args.from_archive and (args.since or args.dry_run):
+        if args.from_archive and (args.since or args.dry_run or args.follow is not None):
             self._parser.error("--from-archive takes all that the archive has: leave out the other options")
         if args.since is not None and args.since > args.until:
             self._parser.error(f"--since {args.since} is after --until {args.until}")
