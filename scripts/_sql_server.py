@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -234,7 +234,8 @@ class _Handler(socketserver.BaseRequestHandler):
 
 
 def _word(query: str) -> str:
-    return (re.findall(r"[a-z]+", query.lower()) or [""])[0]
+    found = re.search(r"[a-z]+", query.lower())
+    return found[0] if found else ""
 
 
 def _bound(body: bytes) -> list[str | None]:
@@ -292,7 +293,7 @@ def _text(value: Any) -> str:
         return "t" if value else "f"
     if isinstance(value, datetime):
         return value.isoformat(" ").replace("+00:00", "+00")
-    return str(value.isoformat() if isinstance(value, date) else value)
+    return str(value)
 
 
 def serve(lake: Lake, address: str) -> None:
