@@ -22,8 +22,10 @@ from loaders._core.warehouse import Target
 
 PATIENCE_SECONDS = 120
 """How long a change of definitions waits for those who read."""
-QUEUE_MILLISECONDS = 2000
-"""How long others wait behind such a wait before it steps aside."""
+QUEUE_MILLISECONDS = 800
+"""How long others wait behind such a wait before it steps aside: less than Postgres' `deadlock_timeout`, 1 s.
+A reader who holds what is waited for, and comes to what is held already, could else be the one who is ended.
+"""
 
 Locked = (psycopg2.errors.LockNotAvailable, psycopg2.errors.QueryCanceled)
 
@@ -136,13 +138,15 @@ class Postgres(Engine):
     def patiently(self, cursor: Any, statements: Sequence[str], relations: Iterable[Relation]) -> None:
         """Steps aside again and again: who comes to read while it waits would have to wait behind it."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        cursor.execute(f"set local lock_timeout = {QUEUE_MILLISECONDS}")
         while True:
             cursor.execute("savepoint before_definitions")
+            aside = time.monotonic() + QUEUE_MILLISECONDS / 1000
             try:
                 for statement in statements:
+                    left = max(20, int((aside - time.monotonic()) * 1000))
+                    cursor.execute(f"set local lock_timeout = {left}")
                     cursor.execute(statement)
-            except Locked:
+            except (*Locked, psycopg2.errors.DeadlockDetected):
                 cursor.execute("rollback to savepoint before_definitions")
                 if time.monotonic() > deadline:
                     raise _in_use(relations, self._holders(cursor, relations)) from None

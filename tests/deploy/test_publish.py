@@ -480,6 +480,25 @@ def test_a_definition_waits_for_who_reads_and_gives_up_naming_them(
     assert site.differing() == {}
 
 
+def test_a_reader_who_comes_to_what_a_waiting_definition_holds_goes_on(site: Site) -> None:
+    """Each would wait for the other, and Postgres would end one of them."""
+    site.run("alter table next_marts.dim_account alter account_name type varchar(90)")
+    with closing(site.target.connect()) as connection, connection.cursor() as reader:
+        reader.execute("begin")
+        reader.execute("select count(*) from marts.dim_account")
+        publisher = site.start("publish", "--built")
+        waiting = "select 1 from pg_locks where not granted and mode = 'AccessExclusiveLock'"
+        deadline = time.monotonic() + 60
+        while not site.run(waiting):
+            assert publisher.poll() is None, publisher.communicate()[0]
+            assert time.monotonic() < deadline
+        reader.execute("select count(*) from reports.rpt_campaign_daily")
+        reader.execute("commit")
+    told, _ = publisher.communicate(timeout=60)
+    assert publisher.returncode == 0, told
+    assert site.differing() == {}
+
+
 # ---- whose turn it is
 def test_the_second_publisher_is_refused_and_told_who_is_at_work(site: Site) -> None:
     site.build()
