@@ -23,10 +23,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from loaders import kafka
-from loaders._core import command, configure, topics
+from loaders._core import broker, command, configure, topics
 from loaders._core import follow as following
-from loaders._core.crash import POINTS
 from loaders._core.declare import Clock
 from loaders._core.dry_run import describe
 from loaders._core.errors import ConfigurationError
@@ -36,9 +34,10 @@ from loaders._core.stream import Rejected, Rows
 from loaders._core.text import unescape
 from loaders._core.topics import Batch, Budget, Cut, Reading
 from loaders._core.warehouse import Target
-from loaders.kafka import LOADER, KafkaSettings, Topic
+from loaders.kafka import LOADER, KafkaSettings, Topic, connect, resource
 from simulators.kafka_cluster import KafkaCluster
 from tests.conftest import ROOT
+from tests.loaders.kills import kills
 
 GOOD = b'{"event_id": "e-1", "sent_at": "2026-03-01T12:00:00Z", "value": 1.50}'
 
@@ -336,17 +335,7 @@ def test_fields_without_end_go_aside_and_the_others_land(
 # ---- what dies
 
 
-QUICK = [("load.file_committed", True), ("commit.inside", False), ("commit.after", True)]
-KILLS = [
-    pytest.param(
-        point,
-        wiped,
-        id=f"{point} {'wiped' if wiped else 'kept'}",
-        marks=[] if (point, wiped) in QUICK else [pytest.mark.full],
-    )
-    for point in POINTS
-    for wiped in (False, True)
-]
+KILLS = kills([("load.file_committed", True), ("commit.inside", False), ("commit.after", True)])
 
 
 @pytest.mark.parametrize(("point", "wiped"), KILLS)
@@ -532,15 +521,15 @@ def test_what_is_deleted_while_it_is_read_is_told_as_loudly(
 ) -> None:
     bench.create(1)
     bench.put(*[GOOD] * 10)
-    seek, seeks = kafka.PartitionLog.seek, []
+    seek, seeks = broker.PartitionLog.seek, []
 
-    def late(log: kafka.PartitionLog, positions: Mapping[int, int]) -> None:
+    def late(log: broker.PartitionLog, positions: Mapping[int, int]) -> None:
         if not seeks:
             bench.cluster.delete_records(bench.topic, 0, 6)
         seeks.append(dict(positions))
         seek(log, positions)
 
-    monkeypatch.setattr(kafka.PartitionLog, "seek", late)
+    monkeypatch.setattr(broker.PartitionLog, "seek", late)
     result = bench.run()
     assert (result.outcome, bench.rows()) == ("partial", [(0, n) for n in range(6, 10)])
     assert "partition 0 from 0 to 5" in (result.message or "")
@@ -552,7 +541,7 @@ def test_a_topic_made_anew_is_never_taken_for_the_old_one(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, has_ids: bool
 ) -> None:
     if not has_ids:
-        monkeypatch.setattr(kafka.Broker, "topic_id", lambda broker, topic: "")
+        monkeypatch.setattr(broker.Broker, "topic_id", lambda *_: "")
     bench.create(2)
     bench.put(*[GOOD] * 9)
     assert bench.run().outcome == "ok"
@@ -581,7 +570,7 @@ def test_a_topic_made_anew_is_never_taken_for_the_old_one(
 
 
 def test_a_topic_with_fewer_partitions_is_another_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka.Broker, "topic_id", lambda broker, topic: "")
+    monkeypatch.setattr(broker.Broker, "topic_id", lambda *_: "")
     bench.create(3)
     assert bench.run().outcome == "ok"
     bench.cluster.delete_topic(bench.topic)
@@ -783,7 +772,7 @@ def wrong(told: str, **changes: Any) -> None:
     chosen.topics = {"events": Topic()}
     for name, value in changes.items():
         setattr(chosen, name, value)
-    with pytest.raises(ConfigurationError, match=told), kafka.connect(chosen, Clock()):
+    with pytest.raises(ConfigurationError, match=told), connect(chosen, Clock()):
         pass
 
 
@@ -796,13 +785,13 @@ def test_settings_that_can_not_be_are_told_before_anything_is_read() -> None:
     wrong("see .sources.kafka.", security_protocol="carrier pigeon")
     wrong("see .sources.kafka.", security_protocol="ssl", ssl_ca_location="/nowhere.pem")
     with pytest.raises(ConfigurationError, match="how far topics were read"):
-        kafka.resource("offsets", Topic(), None)
+        resource("offsets", Topic(), None)
 
 
 def test_a_broker_that_does_not_answer_is_named_and_no_secret_with_it(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka, "ASKING_SECONDS", 2.0)
+    monkeypatch.setattr(broker, "ASKING_SECONDS", 2.0)
     chosen = KafkaSettings(bootstrap_servers="127.0.0.1:1", security_protocol="sasl_plaintext")
     chosen.sasl_mechanism, chosen.sasl_username, chosen.sasl_password = "PLAIN", "user", "secret-of-kafka"
     chosen.topics = {"events": Topic()}
@@ -825,7 +814,7 @@ def test_settings_come_from_files_and_the_environment(monkeypatch: pytest.Monkey
     found = configure.settings_of(LOADER)
     assert isinstance(found, KafkaSettings)
     assert found.topics == {"site_events": Topic(required=("event_id",), start="latest")}
-    assert kafka._options(found) == {
+    assert broker._options(found) == {
         "bootstrap.servers": "a:1,b:2", "sasl.password": "secret-of-kafka", "socket.timeout.ms": 5000,
     }  # fmt: skip
     monkeypatch.setenv("SOURCES__KAFKA__TOPICS__SITE_EVENTS__START", "yesterday")
