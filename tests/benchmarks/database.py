@@ -11,12 +11,9 @@ what they change is named.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -26,9 +23,9 @@ from typing import Any, NamedTuple
 import psycopg2
 
 from loaders._core.embedded import EmbeddedWarehouse
-from loaders._core.warehouse import ensure_started, stop
+from loaders._core.warehouse import ensure_started
 from tests.benchmarks.landing import run
-from tests.ports import free_port
+from tests.benchmarks.promises import own_warehouse, tell
 
 COLUMNS = (
     "id bigint, kind smallint, number integer, amount numeric(38,10), price numeric(12,2), name text,"
@@ -204,20 +201,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--peers", action="store_true", help="sling and ingestr beside it (Linux, x86-64)")
     parser.add_argument("--prove", action="store_true", help="fail if a figure is not what was promised")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="adstar-bench-") as state:
-        os.chmod(state, 0o755)
-        os.environ.update(ADSTAR_STATE=state, ADSTAR_PORT=str(free_port()))
-        try:
-            figures = measure(options.rows, options.rounds, Path(state) / "peers" if options.peers else None)
-            print(json.dumps(figures))
-            promised = {
-                "ratio_to_psql_copy": figures["ratio_to_psql_copy"] >= 0.6,
-                "peak_mb": figures["peak_mb"] < 500,
-            }
-            if options.prove and (missed := [name for name, kept in promised.items() if not kept]):
-                raise SystemExit(f"not as promised: {', '.join(missed)}")
-        finally:
-            stop()
+    with own_warehouse() as state:
+        figures = measure(options.rows, options.rounds, state / "peers" if options.peers else None)
+        promised = {
+            "ratio_to_psql_copy": figures["ratio_to_psql_copy"] >= 0.6,
+            "peak_mb": figures["peak_mb"] < 500,
+        }
+        tell(figures, promised if options.prove else None)
 
 
 if __name__ == "__main__":

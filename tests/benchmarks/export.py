@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -25,11 +23,11 @@ import psycopg2
 import pyarrow.compute as pc
 import pyarrow.dataset
 
-from loaders._core.warehouse import ensure_started, stop
+from loaders._core.warehouse import ensure_started
 from tests.benchmarks.database import psql
 from tests.benchmarks.landing import run
+from tests.benchmarks.promises import own_warehouse, tell
 from tests.conftest import ROOT
-from tests.ports import free_port
 
 MART = "fact_ad_performance"
 _FILL = f"""
@@ -121,16 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--prove", action="store_true", help="fail if a figure is not what was promised")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="adstar-bench-") as state:
-        os.chmod(state, 0o755)
-        os.environ.update(ADSTAR_STATE=state, ADSTAR_PORT=str(free_port()), ADSTAR_TARGET="embedded")
-        try:
-            figures = measure(options.rows, options.rounds, Path(state))
-            print(json.dumps(figures))
-            if options.prove and figures["peak_mb"] >= 500:
-                raise SystemExit("not as promised: peak_mb")
-        finally:
-            stop()
+    with own_warehouse() as state:
+        figures = measure(options.rows, options.rounds, state)
+        tell(figures, {"peak_mb": figures["peak_mb"] < 500} if options.prove else None)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,9 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 import random
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -23,9 +21,9 @@ from pathlib import Path
 import psycopg2
 from confluent_kafka import Producer
 
-from loaders._core.warehouse import ensure_started, stop
+from loaders._core.warehouse import ensure_started
 from tests.benchmarks.landing import run
-from tests.ports import free_port
+from tests.benchmarks.promises import own_warehouse, tell
 
 TOPIC = "site_events"
 MESSAGE_BYTES = 1_000
@@ -154,20 +152,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--partitions", type=int, default=96)
     parser.add_argument("--prove", action="store_true", help="fail if a figure is not what was promised")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="adstar-bench-") as state:
-        os.chmod(state, 0o755)
-        os.environ.update(ADSTAR_STATE=state, ADSTAR_PORT=str(free_port()))
-        try:
-            figures = measure(options.rows, options.partitions)
-            print(json.dumps(figures))
-            promised = {
-                "rows_per_second": figures["rows_per_second"] >= 15_000,
-                "peak_mb": figures["peak_mb"] < 400,
-            }
-            if options.prove and (missed := [name for name, kept in promised.items() if not kept]):
-                raise SystemExit(f"not as promised: {', '.join(missed)}")
-        finally:
-            stop()
+    with own_warehouse():
+        figures = measure(options.rows, options.partitions)
+        promised = {
+            "rows_per_second": figures["rows_per_second"] >= 15_000,
+            "peak_mb": figures["peak_mb"] < 400,
+        }
+        tell(figures, promised if options.prove else None)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ import _lake_tables
 import _sql
 from _export_manifest import Column, State
 
+from tests.benchmarks.promises import tell
+
 COLUMNS = (
     Column("date_day", "date"),
     Column("platform", "text"),
@@ -182,9 +184,11 @@ def main() -> None:
         told = measured(asked.rows, asked.json_rows, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(json.dumps(told))
-    if asked.prove and not (told["year_query_seconds"] < 1 and told["json_over_parquet"] > 5):
-        sys.exit("a promise is broken")
+    promised = {
+        "year_query_seconds": told["year_query_seconds"] < 1,
+        "json_over_parquet": told["json_over_parquet"] >= 5,
+    }
+    tell(told, promised if asked.prove else None)
 
 
 if __name__ == "__main__":

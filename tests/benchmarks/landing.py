@@ -13,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
@@ -22,8 +21,9 @@ from pathlib import Path
 import psutil
 import psycopg2
 
-from loaders._core.warehouse import ensure_started, stop
+from loaders._core.warehouse import ensure_started
 from tests.benchmarks import feed
+from tests.benchmarks.promises import own_warehouse, tell
 from tests.ports import free_port
 
 DLT_DEFAULT_ROWS = 40_000
@@ -189,21 +189,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--prove", action="store_true", help="fail if a figure is not what was promised")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="adstar-bench-") as state:
-        os.chmod(state, 0o755)
-        os.environ.update(ADSTAR_STATE=state, ADSTAR_PORT=str(free_port()))
-        try:
-            figures = measure(options.rows, state)
-            print(json.dumps(figures))
-            promised = {
-                "ratio_to_copy": figures["ratio_to_copy"] >= 0.3,
-                "ratio_to_dlt_default": figures["ratio_to_dlt_default"] >= 12,
-                "peak_mb": figures["peak_mb"] < 400,
-            }
-            if options.prove and (missed := [name for name, kept in promised.items() if not kept]):
-                raise SystemExit(f"not as promised: {', '.join(missed)}")
-        finally:
-            stop()
+    with own_warehouse() as state:
+        figures = measure(options.rows, str(state))
+        promised = {
+            "ratio_to_copy": figures["ratio_to_copy"] >= 0.3,
+            "ratio_to_dlt_default": figures["ratio_to_dlt_default"] >= 12,
+            "peak_mb": figures["peak_mb"] < 400,
+        }
+        tell(figures, promised if options.prove else None)
 
 
 if __name__ == "__main__":
