@@ -13,24 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from loaders._core.crash import POINTS
 from loaders._core.lease import Lease, LeaseLost, LeaseTaken
 from loaders._core.ops import Books
 from loaders._core.warehouse import Target
 from tests.conftest import ROOT
+from tests.loaders.kills import kills
 from tests.loaders.vendor import Vendor
 
-QUICK = [("read.file_written", False), ("load.file_committed", True), ("commit.inside", False)]
-KILLS = [
-    pytest.param(
-        point,
-        wiped,
-        id=f"{point} {'wiped' if wiped else 'kept'}",
-        marks=[] if (point, wiped) in QUICK else [pytest.mark.full],
-    )
-    for point in POINTS
-    for wiped in (False, True)
-]
+KILLS = kills([("read.file_written", False), ("load.file_committed", True), ("commit.inside", False)])
 
 
 def days(value: str) -> dict[str, list[dict[str, str]]]:
