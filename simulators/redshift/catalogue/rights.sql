@@ -49,6 +49,11 @@ create event trigger redshift_within_scopes on ddl_command_end
 when tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW')
 execute function pg_catalog.redshift_within_scopes();
 
+-- Who may be granted something, as the views below call them.
+create view pg_catalog.redshift_parties as
+select oid, rolname::text as name, case when rolcanlogin then 'user' else 'role' end as kind from pg_roles
+union all select 0, 'public', 'public';
+
 create view pg_catalog.svv_role_grants as
 select
     members.oid as role_id, members.rolname::text as role_name, roles.oid as granted_role_id,
@@ -68,62 +73,56 @@ where members.rolcanlogin and roles.rolname not like 'pg\_%';
 create view pg_catalog.svv_schema_privileges as
 select
     nspname::text as namespace_name, given.privilege_type::text as privilege_type, given.grantee as identity_id,
-    coalesce(to_whom.rolname::text, 'public') as identity_name,
-    case when given.grantee = 0 then 'public' when to_whom.rolcanlogin then 'user' else 'role' end as identity_type,
+    to_whom.name as identity_name, to_whom.kind as identity_type,
     given.is_grantable as admin_option, 'SCHEMA'::text as privilege_scope
 from pg_namespace, aclexplode(nspacl) as given
-left join pg_roles as to_whom on to_whom.oid = given.grantee
+join pg_catalog.redshift_parties as to_whom on to_whom.oid = given.grantee
 where given.grantee <> nspowner and nspname not like 'pg\_%'
 union all
 select
-    scopes.schema_name, upper(scopes.privilege), to_whom.oid, scopes.party,
-    case when to_whom.rolcanlogin then 'user' else 'role' end, false, 'TABLES'
-from pg_catalog.redshift_scopes as scopes join pg_roles as to_whom on to_whom.rolname = scopes.party;
+    scopes.schema_name, upper(scopes.privilege), to_whom.oid, to_whom.name, to_whom.kind, false, 'TABLES'
+from pg_catalog.redshift_scopes as scopes join pg_catalog.redshift_parties as to_whom on to_whom.name = scopes.party;
 create view pg_catalog.svv_database_privileges as
 select
     datname::text as database_name, given.privilege_type::text as privilege_type, given.grantee as identity_id,
-    coalesce(to_whom.rolname::text, 'public') as identity_name,
-    case when given.grantee = 0 then 'public' when to_whom.rolcanlogin then 'user' else 'role' end as identity_type,
+    to_whom.name as identity_name, to_whom.kind as identity_type,
     given.is_grantable as admin_option, 'DATABASE'::text as privilege_scope
 from pg_database, aclexplode(datacl) as given
-left join pg_roles as to_whom on to_whom.oid = given.grantee
+join pg_catalog.redshift_parties as to_whom on to_whom.oid = given.grantee
 where given.grantee <> datdba;
 create view pg_catalog.svv_column_privileges as
 select
     spaces.nspname::text as namespace_name, tables.relname::text as relation_name,
     columns.attname::text as column_name, given.privilege_type::text as privilege_type,
-    given.grantee as identity_id, coalesce(to_whom.rolname::text, 'public') as identity_name,
-    case when given.grantee = 0 then 'public' when to_whom.rolcanlogin then 'user' else 'role' end as identity_type
+    given.grantee as identity_id, to_whom.name as identity_name, to_whom.kind as identity_type
 from pg_attribute as columns
 join pg_class as tables on tables.oid = columns.attrelid
 join pg_namespace as spaces on spaces.oid = tables.relnamespace, aclexplode(columns.attacl) as given
-left join pg_roles as to_whom on to_whom.oid = given.grantee
+join pg_catalog.redshift_parties as to_whom on to_whom.oid = given.grantee
 where not columns.attisdropped and spaces.nspname not like 'pg\_%';
 -- What a scope gives stands with the scope, not with each table.
 create view pg_catalog.svv_relation_privileges as
 select
     spaces.nspname::text as namespace_name, tables.relname::text as relation_name,
     given.privilege_type::text as privilege_type, given.grantee as identity_id,
-    coalesce(to_whom.rolname::text, 'public') as identity_name,
-    case when given.grantee = 0 then 'public' when to_whom.rolcanlogin then 'user' else 'role' end as identity_type,
+    to_whom.name as identity_name, to_whom.kind as identity_type,
     given.is_grantable as admin_option
 from pg_class as tables
 join pg_namespace as spaces on spaces.oid = tables.relnamespace, aclexplode(tables.relacl) as given
-left join pg_roles as to_whom on to_whom.oid = given.grantee
+join pg_catalog.redshift_parties as to_whom on to_whom.oid = given.grantee
 where given.grantee <> tables.relowner and spaces.nspname not like 'pg\_%'
-    and (spaces.nspname, lower(given.privilege_type), coalesce(to_whom.rolname, '')) not in (
+    and (spaces.nspname, lower(given.privilege_type), to_whom.name) not in (
         select schema_name, privilege, party from pg_catalog.redshift_scopes
     );
 create view pg_catalog.svv_default_privileges as
 select
     spaces.nspname::text as schema_name, 'RELATION'::text as object_type, owner.oid as owner_id,
-    owner.rolname::text as owner_name, case when owner.rolcanlogin then 'user' else 'role' end as owner_type,
+    owner.name as owner_name, owner.kind as owner_type,
     given.privilege_type::text as privilege_type, given.grantee as grantee_id,
-    coalesce(to_whom.rolname::text, 'public') as grantee_name,
-    case when given.grantee = 0 then 'public' when to_whom.rolcanlogin then 'user' else 'role' end as grantee_type,
+    to_whom.name as grantee_name, to_whom.kind as grantee_type,
     given.is_grantable as admin_option
 from pg_default_acl as defaults
 join pg_namespace as spaces on spaces.oid = defaults.defaclnamespace
-join pg_roles as owner on owner.oid = defaults.defaclrole, aclexplode(defaults.defaclacl) as given
-left join pg_roles as to_whom on to_whom.oid = given.grantee
+join pg_catalog.redshift_parties as owner on owner.oid = defaults.defaclrole, aclexplode(defaults.defaclacl) as given
+join pg_catalog.redshift_parties as to_whom on to_whom.oid = given.grantee
 where defaults.defaclobjtype = 'r';
