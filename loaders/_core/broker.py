@@ -216,8 +216,8 @@ class Broker:
             self._said = f"{fault.name()}: {fault.str()}"
 
 
-# What is fetched ahead is held in memory, and what was compressed is many times as large there. So little is taken
-# apart in a quarter of a second; the client's own pause, when it has enough, would be a second.
+# What is fetched ahead is held in memory, and what was compressed is many times as large there. So little is
+# taken apart in a quarter of a second; the client's own pause, when it has enough, would be a second.
 _SMALL = {
     "queued.min.messages": 10_000,
     "queued.max.messages.kbytes": 4_096,
