@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from _ddl_books import (
+from _changes.books import (
     APPLIED,
     BEGUN,
     FAILED,
@@ -31,9 +31,9 @@ from _ddl_books import (
     note,
     prepare,
 )
-from _ddl_catalog import Drift, Found, compare, read
-from _ddl_facts import Change, Engine, Schema
-from _ddl_steps import State, Step, load
+from _changes.catalog import Drift, Found, compare, read
+from _changes.facts import Change, Engine, Schema
+from _changes.steps import State, Step, load
 
 from loaders._core import places, warehouse
 from loaders._core.errors import AdstarError, ConfigurationError

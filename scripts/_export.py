@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
-from _export_manifest import (
+from _exporting.manifest import (
     COPY,
     FORMAT,
     MANIFEST,
@@ -37,7 +37,7 @@ from _export_manifest import (
     read_manifest,
     written,
 )
-from _export_places import NEW, Overtaken, Place, PlaceError, open_place
+from _exporting.places import NEW, Overtaken, Place, PlaceError, open_place
 
 from loaders._core import places
 from loaders._core.crash import kill_point
@@ -62,7 +62,7 @@ NOTHING = State(partition=None, rows=0, token="0")  # noqa: S106
 
 
 class Snapshot(Protocol):
-    """One state of a mart; see ``_export_postgres.Snapshot``."""
+    """One state of a mart; see ``export_postgres.Snapshot``."""
 
     columns: tuple[Column, ...]
     publish: int | None
@@ -77,7 +77,7 @@ class Snapshot(Protocol):
 
 
 class Engine(Protocol):
-    """A warehouse that marts are read from; see ``_export_postgres.Postgres``."""
+    """A warehouse that marts are read from; see ``export_postgres.Postgres``."""
 
     def marts(self, schema: str) -> list[str]:
         """What there is to export."""
@@ -350,10 +350,10 @@ def prepare(target_name: str | None = None, to: str | None = None, keep_days: st
 def engine(target: Target, place: Place) -> Engine:
     """How the marts of a target are read."""
     if target.kind == "redshift":
-        from _export_redshift import Redshift  # noqa: PLC0415
+        from _exporting.redshift import Redshift  # noqa: PLC0415
 
         return Redshift(target, place)
-    from _export_postgres import Postgres  # noqa: PLC0415
+    from _exporting.postgres import Postgres  # noqa: PLC0415
 
     return Postgres(target)
 

@@ -17,10 +17,10 @@ from datetime import timedelta
 from typing import Any
 
 from _export import partition_column
-from _export_postgres import Postgres
-from _lake_catalog import Lake, open_lake
-from _lake_feeds import FeedSnapshot, feeds
-from _lake_tables import LakeTable
+from _exporting.postgres import Postgres
+from _lakehouse.catalog import Lake, open_lake
+from _lakehouse.feeds import FeedSnapshot, feeds
+from _lakehouse.tables import LakeTable
 
 from loaders._core import places
 from loaders._core.errors import AdstarError, ConfigurationError, UsageError

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
-from _lake_catalog import Lake, LakeError, as_of, open_lake
+from _lakehouse.catalog import Lake, LakeError, as_of, open_lake
 
 from loaders._core.errors import AdstarError, UsageError
 
@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("give a query, or --serve")
     try:
         if asked.serve:
-            from _sql_server import serve  # noqa: PLC0415
+            from _lakehouse.server import serve  # noqa: PLC0415
 
             serve(open_lake(), asked.serve)
             return OK

@@ -28,10 +28,10 @@ import pyarrow as pa
 from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
-import _lake_catalog
-import _lake_tables
 import _sql
-from _export_manifest import Column, State
+from _exporting.manifest import Column, State
+from _lakehouse import catalog as lake_catalog
+from _lakehouse import tables as lake_tables
 
 from tests.benchmarks.promises import tell
 
@@ -61,7 +61,7 @@ QUESTIONS = {
 
 
 class Year:
-    """A year of ad-days, as ``_lake_tables.Source``; the same for the same number of rows."""
+    """A year of ad-days, as ``lake_tables.Source``; the same for the same number of rows."""
 
     columns = COLUMNS
 
@@ -124,13 +124,13 @@ def best(query: str, connect: Any) -> tuple[float, list[Any]]:
 
 def measured(rows: int, json_rows: int, folder: Path) -> dict[str, Any]:
     """All figures."""
-    lake = _lake_catalog.open_lake(
+    lake = lake_catalog.open_lake(
         {"ADSTAR_LAKE_URL": str(folder / "lake"), "ADSTAR_LAKE_CATALOG": f"sqlite:///{folder}/lake.db"}
     )
     told: dict[str, Any] = {"rows": rows, "json_rows": json_rows}
     for name, number in (("fact_large", rows), ("fact_small", json_rows)):
         began = time.perf_counter()
-        _lake_tables.LakeTable(lake, "marts", name).write(Year(number), "date_day")
+        lake_tables.LakeTable(lake, "marts", name).write(Year(number), "date_day")
         told[f"seconds_to_write_{name.removeprefix('fact_')}"] = round(time.perf_counter() - began, 1)
     size = sum(path.stat().st_size for path in (folder / "lake/marts/fact_small").rglob("*.parquet"))
     query = "select * from marts.fact_small"

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import _ddl
-import _ddl_catalog
 import pytest
+from _changes import catalog as ddl_catalog
 
 from loaders._core.errors import AdstarError
 from loaders._core.warehouse import Target
@@ -74,7 +74,7 @@ class Bench:
 
 def facts(target: Target) -> set[Any]:
     with closing(target.connect()) as connection, connection.cursor() as cursor:
-        return _ddl_catalog.read(target, cursor).facts
+        return ddl_catalog.read(target, cursor).facts
 
 
 def bench(target: Target, folder: Path) -> Iterator[Bench]:

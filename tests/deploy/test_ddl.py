@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
-import _ddl_steps
 import pytest
-from _ddl_facts import On, Right, Role, Schema
+from _changes import steps as ddl_steps
+from _changes.facts import On, Right, Role, Schema
 
 from loaders._core.embedded import EmbeddedWarehouse
 from tests.conftest import ROOT, database, drop, recreate
@@ -86,7 +86,7 @@ def test_on_a_fresh_warehouse_the_plan_is_what_would_run_and_nothing_runs(
     other = replace(ddl.target, database=f"{ddl.target.database}_by_hand")
     recreate(server, other.database)
     try:
-        run(other, *_ddl_steps.statements(printed.replace(ddl.target.database, other.database)))
+        run(other, *ddl_steps.statements(printed.replace(ddl.target.database, other.database)))
         made = facts(other)
         ddl("apply")
         assert ddl.facts() - made == {Schema("ops")}

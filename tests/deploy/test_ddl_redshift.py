@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import _ddl
-import _ddl_catalog
-import _ddl_steps
 import pytest
-from _ddl_facts import Engine, Member, Role, There, quoted
+from _changes import catalog as ddl_catalog
+from _changes import steps as ddl_steps
+from _changes.facts import Engine, Member, Role, There, quoted
 
 from loaders._core.warehouse import Target, resolve
 from tests.deploy.ddl_bench import INDEX, NO_DRIFT, ONE, SALES, Bench, run
@@ -38,7 +38,7 @@ VIEWS = {
     ),
     "svv_role_grants": "role_id integer, role_name text, granted_role_id integer, granted_role_name text",
 }
-"""Columns and types as on AWS' pages, which _ddl_catalog.py names."""
+"""Columns and types as on AWS' pages, which ddl_catalog.py names."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def renamed(target: Target) -> Target:
 
 def sales(kind: str, tmp_path: Path) -> tuple[list[Any], Engine]:
     (tmp_path / "010-sales.yml").write_text(SALES.replace("_ROLE", ""))
-    steps = _ddl_steps.load(tmp_path)
+    steps = ddl_steps.load(tmp_path)
     return steps, Engine(kind, "dev", steps[-1].after.roles)
 
 
@@ -200,8 +200,8 @@ def test_drift_is_read_from_redshifts_views(renamed: Target, tmp_path: Path) -> 
 
     def drift() -> tuple[list[str], list[str]]:
         with closing(renamed.connect()) as connection, connection.cursor() as cursor:
-            found = _ddl_catalog.read(renamed, cursor)
-        told = _ddl_catalog.compare(
+            found = ddl_catalog.read(renamed, cursor)
+        told = ddl_catalog.compare(
             replace(engine, database=database), found, steps[-1].after, steps[-1].after
         )
         return [change.sql for change in told.missing], [change.sql for change in told.unknown]

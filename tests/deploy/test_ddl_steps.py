@@ -7,10 +7,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import _ddl_steps
 import pytest
 import yaml
-from _ddl_facts import On, Right
+from _changes import steps as ddl_steps
+from _changes.facts import On, Right
 
 from loaders._core import configure
 from loaders._core.embedded import EmbeddedWarehouse
@@ -120,13 +120,13 @@ def test_a_bad_file_is_named_with_step_and_reason(tmp_path: Path, written: Any, 
     text = written if isinstance(written, str) else yaml.safe_dump(written)
     (tmp_path / "010-first.yml").write_text(text)
     with pytest.raises(AdstarError) as refused:
-        _ddl_steps.load(tmp_path)
+        ddl_steps.load(tmp_path)
     assert told in str(refused.value)
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(AdstarError, match=r"there are no steps \(\*\.yml\) in "):
-        _ddl_steps.load(tmp_path)
+        ddl_steps.load(tmp_path)
 
 
 def test_statements_are_told_apart() -> None:
@@ -137,7 +137,7 @@ def test_statements_are_told_apart() -> None:
         "select 1 -- the first; not the last\nfrom t",
         "/* ; */ select 2",
     ]
-    assert _ddl_steps.statements(";\n".join(whole) + "\n;; -- the end;\n") == whole
+    assert ddl_steps.statements(";\n".join(whole) + "\n;; -- the end;\n") == whole
 
 
 # ---- what is shipped
@@ -192,7 +192,7 @@ def test_steps_and_dbt_give_the_same_roles_the_same_rights(
 
 
 def test_every_schema_that_loaders_and_dbt_write_to_has_a_step() -> None:
-    schemas = _ddl_steps.load(SHIPPED)[-1].after.schemas
+    schemas = ddl_steps.load(SHIPPED)[-1].after.schemas
     project = yaml.safe_load((ROOT / "dbt_project" / "dbt_project.yml").read_text())
     layers = {each["+schema"] for each in project["models"]["adstar"].values() if "+schema" in each}
     layers |= {project["seeds"]["adstar"]["+schema"], project["data_tests"]["adstar"]["+schema"]}

@@ -35,8 +35,8 @@ from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import _export
-import _export_places
-import _export_postgres
+from _exporting import places as export_places
+from _exporting import postgres as export_postgres
 
 FACT = """
 create table marts.fact_thing (
@@ -275,9 +275,9 @@ def test_a_mart_without_rows_is_a_file_that_tells_its_columns(star: Target, out:
 def test_a_large_month_is_cut_into_files_in_the_order_of_its_days(
     star: Target, out: Path, export: _export.Export, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_export_postgres, "BLOCK_BYTES", 2000)
-    monkeypatch.setattr(_export_postgres, "ROWS_A_GROUP", 50)
-    monkeypatch.setattr(_export_postgres, "ROWS_A_FILE", 150)
+    monkeypatch.setattr(export_postgres, "BLOCK_BYTES", 2000)
+    monkeypatch.setattr(export_postgres, "ROWS_A_GROUP", 50)
+    monkeypatch.setattr(export_postgres, "ROWS_A_FILE", 150)
     run(
         star,
         "delete from marts.fact_thing",
@@ -486,7 +486,7 @@ def test_the_older_of_two_exports_at_a_time_does_not_publish(
         run(star, "update marts.fact_thing set small = 11")
         export.run("fact_thing")
 
-    with pytest.raises(_export_places.Overtaken, match="another export of fact_thing has published"):
+    with pytest.raises(export_places.Overtaken, match="another export of fact_thing has published"):
         replace(export, engine=During(export.engine, another)).run("fact_thing")
     assert in_files(out) == in_table(star)
 
@@ -504,8 +504,8 @@ def test_what_a_rule_of_the_bucket_removes_meanwhile_is_not_published(
         return iter(())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_export_postgres.Snapshot, "write", removing)
-        with pytest.raises(_export_places.PlaceError, match="does a rule of the bucket remove them"):
+        patch.setattr(export_postgres.Snapshot, "write", removing)
+        with pytest.raises(export_places.PlaceError, match="does a rule of the bucket remove them"):
             export.run("fact_thing")
     assert manifest_of(out) == former
 
@@ -532,7 +532,7 @@ def test_a_build_that_replaces_the_mart_while_the_export_begins_is_exported_whol
 def test_somebody_who_holds_the_mart_for_ever_is_told_of(
     star: Target, export: _export.Export, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_export_postgres, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(export_postgres, "LOCK_SECONDS", 1)
     with closing(star.connect()) as other, other.cursor() as cursor:
         cursor.execute("begin")
         cursor.execute("lock table marts.fact_thing in access exclusive mode")
@@ -817,7 +817,7 @@ def test_two_exports_to_s3_at_a_time(star: Target, bucket: tuple[str, pyarrow.fs
     name, files, _ = bucket
     export = _export.prepare(to=f"s3://{name}")
     for _ in range(2):  # a manifest that is new, and one that is replaced
-        with pytest.raises(_export_places.Overtaken):
+        with pytest.raises(export_places.Overtaken):
             replace(export, engine=During(export.engine, lambda: export.run("fact_thing"))).run("fact_thing")
     assert in_files(name, filesystem=files) == in_table(star)
 

@@ -30,31 +30,31 @@ from tests.deploy.test_export import DIM, EXTREME, FACT, ROW, fill, in_table, ru
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import _lake
-import _lake_catalog
-import _lake_tables
 import _sql
-import _sql_server
+from _lakehouse import catalog as lake_catalog
+from _lakehouse import server as lake_server
+from _lakehouse import tables as lake_tables
 
 PASSWORD = "a-password-of-tests"
 KEEP = timedelta(days=7)
 
 
 @pytest.fixture
-def lake(target: Target, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> _lake_catalog.Lake:
+def lake(target: Target, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> lake_catalog.Lake:
     run(target, "create schema marts", FACT, DIM)
     monkeypatch.setenv("ADSTAR_LAKE_URL", str(tmp_path / "lake"))
-    return _lake_catalog.open_lake()
+    return lake_catalog.open_lake()
 
 
-def rows(lake: _lake_catalog.Lake, query: str, moment: datetime | None = None) -> list[tuple[Any, ...]]:
+def rows(lake: lake_catalog.Lake, query: str, moment: datetime | None = None) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in _sql.answer(lake, query, moment).read_all().to_pylist()]
 
 
-def write(lake: _lake_catalog.Lake, target: Target, name: str = "fact_thing") -> tuple[int, int, int]:
+def write(lake: lake_catalog.Lake, target: Target, name: str = "fact_thing") -> tuple[int, int, int]:
     return _lake.write(lake, target, "marts", name, KEEP)
 
 
-def test_every_value_comes_back_typed(lake: _lake_catalog.Lake, target: Target) -> None:
+def test_every_value_comes_back_typed(lake: lake_catalog.Lake, target: Target) -> None:
     fill(target, EXTREME)
     told, months, written = write(lake, target)
     assert (told, written) == (len(EXTREME), months)
@@ -70,7 +70,7 @@ def test_every_value_comes_back_typed(lake: _lake_catalog.Lake, target: Target) 
 
 
 def test_only_months_that_changed_are_written_and_yesterday_stays_readable(
-    lake: _lake_catalog.Lake, target: Target
+    lake: lake_catalog.Lake, target: Target
 ) -> None:
     march, april = ROW, (date(2026, 4, 1), 2, *ROW[2:])
     fill(target, [march, april])
@@ -101,7 +101,7 @@ def test_only_months_that_changed_are_written_and_yesterday_stays_readable(
     assert rows(lake, query) == []
 
 
-def test_a_mart_of_another_shape_is_written_anew(lake: _lake_catalog.Lake, target: Target) -> None:
+def test_a_mart_of_another_shape_is_written_anew(lake: lake_catalog.Lake, target: Target) -> None:
     fill(target, [ROW])
     write(lake, target)
     run(
@@ -115,13 +115,13 @@ def test_a_mart_of_another_shape_is_written_anew(lake: _lake_catalog.Lake, targe
     assert set(rows(lake, "select * from marts.fact_thing")) == set(in_table_sorted(lake, target))
 
 
-def in_table_sorted(lake: _lake_catalog.Lake, target: Target) -> list[tuple[Any, ...]]:
+def in_table_sorted(lake: lake_catalog.Lake, target: Target) -> list[tuple[Any, ...]]:
     names = [field.name for field in lake.catalog.load_table(("marts", "fact_thing")).schema().fields]
     return run(target, f"select {', '.join(names)} from marts.fact_thing")
 
 
 def test_what_expires_is_removed_and_what_counts_stays(
-    lake: _lake_catalog.Lake, target: Target, tmp_path: Path
+    lake: lake_catalog.Lake, target: Target, tmp_path: Path
 ) -> None:
     for number in range(4):
         fill(target, [(*ROW[:1], number, *ROW[2:])])
@@ -130,7 +130,7 @@ def test_what_expires_is_removed_and_what_counts_stays(
     assert before == 4
     orphan = tmp_path / "lake" / "marts" / "fact_thing" / "data" / "left-by-a-killed-run.parquet"
     orphan.write_bytes(b"half")
-    removed = _lake_tables.LakeTable(
+    removed = lake_tables.LakeTable(
         lake, "marts", "fact_thing", lambda: datetime.now(UTC) + timedelta(days=8)
     ).tidy(KEEP)
     assert removed >= 4
@@ -142,9 +142,7 @@ def test_what_expires_is_removed_and_what_counts_stays(
     assert rows(lake, "select thing_id from marts.fact_thing") == [(1,)]
 
 
-def test_sql_reads_the_lake_and_nothing_else(
-    lake: _lake_catalog.Lake, target: Target, tmp_path: Path
-) -> None:
+def test_sql_reads_the_lake_and_nothing_else(lake: lake_catalog.Lake, target: Target, tmp_path: Path) -> None:
     fill(target, [ROW])
     write(lake, target)
     write(lake, target, "dim_thing")
@@ -163,7 +161,7 @@ def test_sql_reads_the_lake_and_nothing_else(
 
 
 def test_the_commands_say_what_they_did_and_what_is_wrong(
-    lake: _lake_catalog.Lake,
+    lake: lake_catalog.Lake,
     target: Target,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -195,9 +193,9 @@ def start(**variables: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("point", _lake_tables.POINTS[:3])
+@pytest.mark.parametrize("point", lake_tables.POINTS[:3])
 def test_killed_anywhere_the_table_is_one_whole_version_and_the_next_run_heals(
-    lake: _lake_catalog.Lake, target: Target, point: str
+    lake: lake_catalog.Lake, target: Target, point: str
 ) -> None:
     query = "select thing_id from marts.fact_thing order by 1"
     fill(target, [ROW])
@@ -209,7 +207,7 @@ def test_killed_anywhere_the_table_is_one_whole_version_and_the_next_run_heals(
     assert rows(lake, query) == [(8,), (9,)]
 
 
-def read_in_a_loop(lake: _lake_catalog.Lake, stop: threading.Event, seen: list[Any]) -> None:
+def read_in_a_loop(lake: lake_catalog.Lake, stop: threading.Event, seen: list[Any]) -> None:
     while not stop.is_set():
         seen.append(
             rows(lake, "select number, count(*), count(distinct date_day) from marts.fact_thing group by 1")
@@ -217,7 +215,7 @@ def read_in_a_loop(lake: _lake_catalog.Lake, stop: threading.Event, seen: list[A
 
 
 def versions(
-    lake: _lake_catalog.Lake, target: Target, commits: int, kill_every: int
+    lake: lake_catalog.Lake, target: Target, commits: int, kill_every: int
 ) -> tuple[int, int, list[Any]]:
     """Commit version after version while readers read; commits, kills, and all that was read."""
     stop, seen = threading.Event(), []
@@ -254,7 +252,7 @@ def is_whole(read: list[tuple[Any, ...]]) -> bool:
 
 
 def test_readers_see_whole_versions_while_commits_and_kills_go_on(
-    lake: _lake_catalog.Lake, target: Target
+    lake: lake_catalog.Lake, target: Target
 ) -> None:
     done, kills, seen = versions(lake, target, commits=4, kill_every=2)
     assert (done, kills) == (4, 2)
@@ -265,7 +263,7 @@ def test_readers_see_whole_versions_while_commits_and_kills_go_on(
 
 @pytest.mark.full
 def test_readers_see_whole_versions_during_100_commits_and_20_kills(
-    lake: _lake_catalog.Lake, target: Target
+    lake: lake_catalog.Lake, target: Target
 ) -> None:
     done, kills, seen = versions(lake, target, commits=100, kill_every=5)
     assert (done, kills) == (100, 20)
@@ -303,7 +301,7 @@ def test_on_s3_with_either_catalogue(
     monkeypatch.setenv("ADSTAR_LAKE_CATALOG", catalog)
     run(target, "create schema marts", FACT, DIM)
     fill(target, EXTREME)
-    lake = _lake_catalog.open_lake()
+    lake = lake_catalog.open_lake()
     write(lake, target)
     fill(target, [ROW])
     write(lake, target)
@@ -319,7 +317,7 @@ def test_on_s3_with_either_catalogue(
 
 
 def test_a_feed_is_typed_as_settings_say_and_its_newest_rows_are_there(
-    lake: _lake_catalog.Lake, target: Target, monkeypatch: pytest.MonkeyPatch
+    lake: lake_catalog.Lake, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     books = Books(target, "http_json")
     books.prepare()
@@ -357,8 +355,8 @@ def test_a_feed_is_typed_as_settings_say_and_its_newest_rows_are_there(
 
 
 @contextmanager
-def served(lake: _lake_catalog.Lake) -> Iterator[dict[str, Any]]:
-    with _sql_server.Server(lake, "127.0.0.1", 0, PASSWORD) as server:
+def served(lake: lake_catalog.Lake) -> Iterator[dict[str, Any]]:
+    with lake_server.Server(lake, "127.0.0.1", 0, PASSWORD) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -368,7 +366,7 @@ def served(lake: _lake_catalog.Lake) -> Iterator[dict[str, Any]]:
             thread.join()
 
 
-def test_bi_tools_read_the_lake_as_a_postgres(lake: _lake_catalog.Lake, target: Target) -> None:
+def test_bi_tools_read_the_lake_as_a_postgres(lake: lake_catalog.Lake, target: Target) -> None:
     fill(target, EXTREME)
     write(lake, target)
     columns = "date_day, thing_id, number, amount, is_good, note, seen_at, ratio"
@@ -403,8 +401,8 @@ def test_bi_tools_read_the_lake_as_a_postgres(lake: _lake_catalog.Lake, target: 
             psycopg2.connect(dbname="lake", sslmode="disable", **place | {"password": "wrong"})
 
 
-def test_nobody_serves_the_password_in_the_open(lake: _lake_catalog.Lake) -> None:
+def test_nobody_serves_the_password_in_the_open(lake: lake_catalog.Lake) -> None:
     with pytest.raises(ConfigurationError, match="ADSTAR_SQL_CERTIFICATE"):
-        _sql_server.Server(lake, "0.0.0.0", 0, PASSWORD)
+        lake_server.Server(lake, "0.0.0.0", 0, PASSWORD)
     with pytest.raises(ConfigurationError, match="12 or more"):
-        _sql_server.Server(lake, "127.0.0.1", 0, "short")
+        lake_server.Server(lake, "127.0.0.1", 0, "short")

@@ -19,8 +19,8 @@ from tests.deploy.test_export import run
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import _lake
-import _lake_feeds
 import _sql
+from _lakehouse import feeds as lake_feeds
 
 LAKE = (ROOT / "docs" / "lake.md").read_text()
 ARCHIVE = (ROOT / "docs" / "runbooks" / "archive.md").read_text()
@@ -72,7 +72,7 @@ def test_what_the_page_says_of_the_lake_is_so(
         "LAKE__FEEDS__EXCHANGE_RATES",
         re.sub("'", '"', str(tomllib.loads(blocks(LAKE, "toml")[0])["lake"]["feeds"]["exchange_rates"])),
     )
-    assert _lake_feeds._types("exchange_rates") == {"date": "date", "rate": "numeric(38,9)"}
+    assert lake_feeds._types("exchange_rates") == {"date": "date", "rate": "numeric(38,9)"}
 
 
 def test_what_the_page_says_of_the_archive_can_be_asked() -> None:

@@ -63,9 +63,9 @@ def test_the_page_is_done_from_top_to_bottom(target: Target, tmp_path: Path) -> 
 
 
 def test_the_step_of_an_administrator_fits_between_those_shipped(tmp_path: Path) -> None:
-    import _ddl_steps
+    from _changes import steps as ddl_steps
 
     (step,) = [text for kind, text in BLOCKS if kind == "yaml" and text.startswith("# 025")]
     shutil.copytree(ROOT / "deploy" / "warehouse", tmp_path / "steps")
     (tmp_path / "steps" / "025-administrator.yml").write_text(step)
-    assert "025-administrator" in [step.id for step in _ddl_steps.load(tmp_path / "steps")]
+    assert "025-administrator" in [step.id for step in ddl_steps.load(tmp_path / "steps")]

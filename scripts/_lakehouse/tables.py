@@ -16,8 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-from _export_manifest import NO_DATE, Column, Shape, State
-from _lake_catalog import STATES, Lake, LakeError
+from _exporting.manifest import NO_DATE, Column, Shape, State
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, NoSuchTableError
 from pyiceberg.io.pyarrow import write_file
 from pyiceberg.manifest import DataFile
@@ -40,6 +39,7 @@ from pyiceberg.types import (
     TimestamptzType,
 )
 
+from _lakehouse.catalog import STATES, Lake, LakeError
 from loaders._core.crash import kill_point
 
 POINTS = ("lake.file_written", "lake.files_written", "lake.committed", "lake.removing")
@@ -67,7 +67,7 @@ _PROPERTIES = {
 
 
 class Source(Protocol):
-    """One state of what is written, as ``_export_postgres.Snapshot``."""
+    """One state of what is written, as ``export_postgres.Snapshot``."""
 
     columns: tuple[Column, ...]
 
@@ -88,6 +88,7 @@ class LakeTable:
     def __init__(
         self, lake: Lake, namespace: str, name: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
+        """Nothing is asked for yet."""
         self._lake = lake
         self.identifier = (namespace, name)
         self._now = now

@@ -21,9 +21,9 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-from _lake_catalog import Lake
 from _sql import answer
 
+from _lakehouse.catalog import Lake
 from loaders._core.errors import AdstarError, ConfigurationError
 from loaders._core.redact import secret
 from simulators.redshift import wire
@@ -88,6 +88,7 @@ class Server(socketserver.ThreadingTCPServer):
     def __init__(
         self, lake: Lake, host: str, port: int, password: str, certificate: tuple[str, str] | None = None
     ) -> None:
+        """Listen; nobody is served before ``serve_forever``."""
         if len(password) < SHORTEST:
             raise ConfigurationError(
                 f"ADSTAR_SQL_PASSWORD has {len(password)} characters; BI tools log in with it: set one of"

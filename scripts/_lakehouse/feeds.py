@@ -15,8 +15,8 @@ import json
 import re
 from typing import Any
 
-from _export_manifest import Column
-from _export_postgres import Snapshot, quoted, tables
+from _exporting.manifest import Column
+from _exporting.postgres import Snapshot, quoted, tables
 
 from loaders._core.errors import ConfigurationError
 
@@ -41,6 +41,7 @@ class FeedSnapshot(Snapshot):
     """
 
     def __init__(self, cursor: Any, feed: str) -> None:
+        """Look at its columns."""
         types = _types(feed)
         cursor.execute(
             "select column_name from information_schema.columns where table_schema = %s and table_name = %s"

@@ -22,10 +22,10 @@ from typing import Any
 import msgspec
 import psycopg2
 import pyarrow.parquet as pq
-from _export_manifest import FOLDER, Column, ExportError, File, Part, Shape, State
-from _export_places import Bucket, Place
-from _export_postgres import columns, figures_of, newest_publish, quoted, state_of, tables
 
+from _exporting.manifest import FOLDER, Column, ExportError, File, Part, Shape, State
+from _exporting.places import Bucket, Place
+from _exporting.postgres import columns, figures_of, newest_publish, quoted, state_of, tables
 from loaders._core import places
 from loaders._core.crash import kill_point
 from loaders._core.errors import ConfigurationError
@@ -57,6 +57,11 @@ class Redshift:
     """The marts of a Redshift warehouse, which go to S3 only."""
 
     def __init__(self, target: Target, place: Place) -> None:
+        """Nothing is asked for yet.
+
+        Raises:
+            ConfigurationError: the place is no bucket.
+        """
         if not isinstance(place, Bucket):
             raise ConfigurationError(
                 f"Redshift unloads to S3 only, and the place is {place.url}; set ADSTAR_EXPORT_URL (or --to)"
@@ -130,6 +135,7 @@ class Snapshot:
     """A mart as it stands in a transaction."""
 
     def __init__(self, cursor: Any, schema: str, mart: str, statement: Callable[..., str]) -> None:
+        """Look at its columns, and at what was published last."""
         self.columns = columns(cursor, schema, mart)
         self.publish = newest_publish(cursor, schema)
         self._cursor = cursor

@@ -115,10 +115,12 @@ class Lock:
     """
 
     def __init__(self, target: Target) -> None:
+        """Nothing is locked before ``with``."""
         self._target = target
         self._connection: Any = None
 
     def __enter__(self) -> Lock:
+        """Wait for it."""
         self._connection = self._target.connect()
         self._connection.autocommit = False
         with self._connection.cursor() as cursor:
@@ -137,6 +139,7 @@ class Lock:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Let it go."""
         self._connection.close()
 
     def check(self) -> None:

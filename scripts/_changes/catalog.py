@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from _ddl_facts import (
+from _changes.facts import (
     PUBLIC,
     Change,
     Engine,
@@ -23,7 +23,7 @@ from _ddl_facts import (
     There,
     Withheld,
 )
-from _ddl_steps import State
+from _changes.steps import State
 
 from loaders._core.warehouse import Target
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
-from _ddl_facts import (
+from _changes.facts import (
     PUBLIC,
     Change,
     Engine,

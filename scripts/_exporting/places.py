@@ -36,6 +36,7 @@ class Sink:
     closed = False
 
     def __init__(self, file: BinaryIO) -> None:
+        """Nothing is written yet."""
         self._file = file
         self._hash = hashlib.sha256()
         self.bytes = 0
@@ -104,6 +105,7 @@ class Folder:
     """A folder of this machine, or one that is mounted; it must know locks and renaming."""
 
     def __init__(self, root: Path) -> None:
+        """It need not exist yet."""
         self._root = root.absolute()
         self.url = str(self._root)
 
@@ -185,6 +187,7 @@ class Bucket:
     """A prefix in a bucket. Credentials and region come from AWS' own chain, as boto3 knows it."""
 
     def __init__(self, bucket: str, prefix: str, kms_key_id: str = "") -> None:
+        """Nothing is asked for yet."""
         # Slow to import, and a folder needs none of it.
         import boto3  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415

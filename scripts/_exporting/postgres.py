@@ -21,9 +21,9 @@ import psycopg2
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from _export_manifest import NO_DATE, Column, ExportError, File, Part, Shape, State
-from _export_places import Place, Sink
 
+from _exporting.manifest import NO_DATE, Column, ExportError, File, Part, Shape, State
+from _exporting.places import Place, Sink
 from loaders._core.crash import kill_point
 from loaders._core.warehouse import Target
 
@@ -49,6 +49,7 @@ class Postgres:
     """The marts of a Postgres warehouse."""
 
     def __init__(self, target: Target) -> None:
+        """Nothing is asked for yet."""
         self._target = target
 
     def marts(self, schema: str) -> list[str]:
@@ -95,6 +96,7 @@ class Snapshot:
     """A mart as it stands in a transaction."""
 
     def __init__(self, cursor: Any, schema: str, mart: str) -> None:
+        """Look at its columns, and at what was published last."""
         self.columns = columns(cursor, schema, mart)
         self.publish = newest_publish(cursor, schema)
         self._cursor = cursor
