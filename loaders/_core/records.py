@@ -23,13 +23,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders._core.errors import BadBody
-from loaders._core.text import MARK, escape
+from loaders._core.text import escape, has_mark
 
 Path = tuple[str, ...]
 _ESCAPE = rb"\u"
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[eE]000)")
-_MARK_BYTES = MARK.encode()
-_MARK_LEAD = _MARK_BYTES[:1]
 # Names that the fast way can't have, and half pairs that no UTF-8 has.
 _UNNAMEABLE = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -292,5 +290,4 @@ def _skip(text: str, at: int) -> int:
 
 def _needs_escaping(body: bytes) -> bool:
     # Few bodies have these bytes, and they are found ten to a hundred times as fast as a pattern.
-    marked = _MARK_LEAD in body and _MARK_BYTES in body
-    return marked or (_ESCAPE in body and _SUSPICIOUS.search(body) is not None)
+    return has_mark(body) or (_ESCAPE in body and _SUSPICIOUS.search(body) is not None)

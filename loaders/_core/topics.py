@@ -23,7 +23,7 @@ from loaders._core.queues import fault_of
 from loaders._core.records import Page, Path, RecordReader
 from loaders._core.stopping import STOPPING
 from loaders._core.stream import Documents, Loss, Rejected, Rows
-from loaders._core.text import MARK, escape
+from loaders._core.text import MARK, escape, has_mark
 
 _log = logging.getLogger(__name__)
 OFFSETS = "offsets"
@@ -487,7 +487,7 @@ def _not_text(value: bytes) -> str:
 def _texts(values: Sequence[bytes | None]) -> tuple[pa.Array, int]:
     """UTF-8 as texts, and how many of them had to be escaped."""
     everything = b"".join(filter(None, values))
-    if b"\0" not in everything and MARK.encode() not in everything:
+    if b"\0" not in everything and not has_mark(everything):
         return pa.array(values, pa.binary()).cast(pa.string()), 0
     before = [None if value is None else value.decode() for value in values]
     after = [None if text is None else escape(text) for text in before]
@@ -497,7 +497,7 @@ def _texts(values: Sequence[bytes | None]) -> tuple[pa.Array, int]:
 def _plain(values: Sequence[bytes | None]) -> tuple[pa.Array, pa.Array]:
     """Texts of any bytes, and how each of them is to be read."""
     everything = b"".join(filter(None, values))
-    if b"\0" not in everything and MARK.encode() not in everything:
+    if b"\0" not in everything and not has_mark(everything):
         try:
             texts = pa.array(values, pa.binary()).cast(pa.string())
         except pa.ArrowInvalid:

@@ -198,8 +198,8 @@ def test_the_step_that_the_page_shows_is_one(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "deploy" / "warehouse", tmp_path / "steps")
     (tmp_path / "steps" / "100-logins.yml").write_text(step)
     code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, 'scripts'); from _changes import steps as ddl_steps\n"
-        f"print([step.id for step in ddl_steps.load(Path({str(tmp_path / 'steps')!r}))][-1])\n"
+        "import sys; from pathlib import Path; sys.path.insert(0, 'scripts'); from _changes import steps\n"
+        f"print([step.id for step in steps.load(Path({str(tmp_path / 'steps')!r}))][-1])\n"
     )
     assert run(f'cd "{ROOT}"; "{sys.executable}" -c {shlex.quote(code)}', tmp_path).strip() == "100-logins"
 
