@@ -65,7 +65,7 @@ def state_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def server(state_folder: Path) -> Iterator[EmbeddedWarehouse]:
+def server(state_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedWarehouse]:
     """The session's embedded warehouse, running; ADSTAR_STATE and ADSTAR_PORT point to it."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(OURS)]:
@@ -73,6 +73,11 @@ def server(state_folder: Path) -> Iterator[EmbeddedWarehouse]:
         patch.setenv("ADSTAR_STATE", str(state_folder))
         patch.setenv("ADSTAR_PORT", str(free_port()))
         patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+        # Of xdist's processes each has a folder of its own, below one of all.
+        above = tmp_path_factory.getbasetemp()
+        patch.setenv(
+            "ADSTAR_TESTS_PARSED", str(above.parent if "PYTEST_XDIST_WORKER" in os.environ else above)
+        )
         warehouse.ensure_started("embedded", ROOT / "profiles")
         server = EmbeddedWarehouse()
         # No test pulls the plug, and dropping a database waits for the disk: half a second a test.

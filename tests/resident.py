@@ -1,16 +1,19 @@
 """dbt for tests, loaded once: a process imports it and parses the project, each command is a fork of that.
 
-Started anew, dbt takes six seconds of CPU before its first statement, and tests give it some thirty commands.
-What is about the command itself (kills, the demo, settings) starts `dbt`.
+Started anew, dbt takes three seconds of CPU before its first statement and ten more to parse the project, and
+tests give it some eighty commands. What is about the command itself (kills, the demo, settings) starts `dbt`.
 """
 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import functools
 import gc
+import hashlib
 import json
 import os
+import pprint
 import select
 import subprocess
 import sys
@@ -21,6 +24,11 @@ from typing import Any, NoReturn
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 1800
+# The parsed project is one for all databases; this stands in it for the name of whichever it is used for.
+ANY_DATABASE = "any_database_of_tests"
+ANYWHERE = {"DATABASE": ANY_DATABASE, "PORT": "1", "PASSWORD": "any"}
+KEEP = "keep what is parsed"
+PARSED_FOR = ("DBT_PROJECT_DIR", "ADSTAR_TARGET", "ADSTAR_SCHEMA_PREFIX")
 
 
 def dbt(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
@@ -44,6 +52,15 @@ def dbt(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, str]
         told = output.read().decode(errors="replace")
     assert answer, f"the process that runs dbt for tests has ended, or dbt has not in {SECONDS} s: {told}"
     return int(answer), told
+
+
+def parse(environment: Mapping[str, str], target: str = "") -> None:
+    """Leave in DBT_TARGET_PATH what `dbt parse` does, so that a `dbt` started there parses only what differs.
+
+    That is for one with the same `--target`.
+    """
+    code, told = dbt([KEEP, target], environment)
+    assert code == 0, told
 
 
 @functools.cache
@@ -71,21 +88,36 @@ def _serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         arguments, environment = request["arguments"], request["environment"]
-        # What the parsed project depends on beside its files: the profile (a folder for each) and variables.
-        place = environment["DBT_TARGET_PATH"]
-        variables = arguments[arguments.index("--vars") + 1] if "--vars" in arguments else None
-        if (place, variables) not in manifests:
-            parse = ["parse", "--quiet", *(["--vars", variables] if variables else [])]
-            os.environ.clear()
-            os.environ.update(environment)
-            manifests[place, variables] = _runner(None).invoke(parse).result
+        # Read where SQL is rendered; of others the parsed project might depend, too.
+        assert "--vars" not in arguments or "{verify_all: true}" in arguments
+        key = tuple(map(environment.get, PARSED_FOR))
+        if key not in manifests:
+            manifests[key] = _parsed(key, environment)
             gc.collect()
             gc.freeze()  # or each command walks through all of it again and again
         child = os.fork()
         if not child:
-            _command(manifests[place, variables], arguments, environment, request["output"])
+            _command(manifests[key], arguments, environment, request["output"])
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), file=answers)
+
+
+def _parsed(key: tuple[str | None, ...], environment: Mapping[str, str]) -> Any:
+    """The project, parsed once for all processes that share the tests: the next finds what dbt has kept."""
+    from dbt_common.clients.jinja import template_cache
+
+    folder = Path(environment["ADSTAR_TESTS_PARSED"]) / hashlib.sha256(repr(key).encode()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.clear()
+    os.environ.update({**environment, "DBT_TARGET_PATH": str(folder)})
+    for part, text in ANYWHERE.items():  # parsing asks no warehouse, and all is parsed again for another one
+        os.environ |= {f"ADSTAR_{engine}_{part}": text for engine in ("POSTGRES", "REDSHIFT")}
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        manifest = _runner(None).invoke(["parse", "--quiet"]).result
+    for macro in manifest.macros.values():
+        template_cache.get_node_template(macro)
+    return manifest
 
 
 def _command(manifest: Any, arguments: list[str], environment: dict[str, str], output: str) -> NoReturn:
@@ -96,6 +128,10 @@ def _command(manifest: Any, arguments: list[str], environment: dict[str, str], o
         os.dup2(file, 2)
         os.environ.clear()
         os.environ.update(environment)
+        _move(manifest, environment)
+        if arguments[0] == KEEP:
+            _keep(manifest, Path(environment["DBT_TARGET_PATH"]), target=arguments[1])
+            os._exit(0)
         ended = _runner(manifest).invoke(arguments)
         if ended.exception:
             print(ended.exception)
@@ -103,6 +139,34 @@ def _command(manifest: Any, arguments: list[str], environment: dict[str, str], o
     finally:
         sys.stdout.flush()
         os._exit(code)
+
+
+def _move(manifest: Any, environment: Mapping[str, str]) -> None:
+    """Make of the parsed project that of this database, as it would have been parsed for it."""
+    database = environment[f"ADSTAR_{environment['ADSTAR_TARGET'].upper()}_DATABASE"]
+    for each in [*manifest.nodes.values(), *manifest.sources.values()]:
+        if each.database == ANY_DATABASE:
+            each.database = database
+            each.relation_name = each.relation_name and each.relation_name.replace(ANY_DATABASE, database)
+    manifest.build_flat_graph()
+
+
+def _keep(manifest: Any, folder: Path, *, target: str) -> None:
+    """Write what dbt keeps of a parsed project, with hashes that tell it that this is for its profile."""
+    from dbt.artifacts.resources import FileHash
+    from dbt.config.runtime import load_profile
+    from dbt.parser.manifest import extended_mashumaro_encoder
+    from dbt.version import __version__
+    from dbt_common.context import set_invocation_context
+
+    set_invocation_context(os.environ)
+    profile = load_profile(os.environ["DBT_PROJECT_DIR"], {})
+    connection = pprint.pformat(sorted(profile.credentials.connection_info()))
+    manifest.state_check.profile_hash = FileHash.from_contents(connection)
+    manifest.state_check.vars_hash = FileHash.from_contents("\x00".join(["{}", "", target, __version__]))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "partial_parse.msgpack").write_bytes(manifest.to_msgpack(extended_mashumaro_encoder))
+    manifest.write(str(folder / "manifest.json"))
 
 
 def _runner(manifest: Any) -> Any:

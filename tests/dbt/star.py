@@ -30,13 +30,10 @@ class Star:
         """Run dbt and say what became of each node, by name."""
         named = {"--select", "--exclude", "source"} & set(arguments)
         chosen = () if named else ("--selector", self.selector)
-        place = {"DBT_TARGET_PATH": self.environment["DBT_TARGET_PATH"]}
-        if "--vars" in arguments:  # other variables: the project is parsed again, and then once more
-            place["DBT_TARGET_PATH"] += "-with-vars"
-        ended, output = resident.dbt([*arguments, *chosen], self.environment | place)
+        ended, output = resident.dbt([*arguments, *chosen], self.environment)
         assert ended == code, output[-6000:]
         told = "sources.json" if "freshness" in arguments else "run_results.json"
-        results = json.loads((Path(place["DBT_TARGET_PATH"]) / told).read_text())
+        results = json.loads((Path(self.environment["DBT_TARGET_PATH"]) / told).read_text())
         return {_name(each["unique_id"]): each["status"] for each in results["results"]}
 
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:

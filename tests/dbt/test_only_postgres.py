@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.warehouse import Target
+from tests import resident
 from tests.conftest import ROOT, variables
 
 PLANTED = {
@@ -37,7 +38,8 @@ TAKEN = {"taken": "select 1 as number"}
 
 
 def built(project: Path, environment: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """How each planted model has ended, and what was said of it."""
+    """How each planted model has ended, and what was said of it; dbt parses only what was planted."""
+    resident.parse({**os.environ, **environment})
     subprocess.run(
         [sys.executable, "-m", "dbt.cli.main", "build", "--select", "path:models/intermediate/planted"],
         env={**os.environ, **environment, "DBT_PROJECT_DIR": str(project), "PYTHONPATH": str(ROOT)},

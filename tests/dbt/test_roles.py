@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -20,7 +18,8 @@ from loaders._core.privacy import books as privacy_books
 from loaders._core.privacy.command import reveal
 from loaders._core.privacy.values import Key, Personal
 from loaders._core.warehouse import Target
-from tests.conftest import PRIVACY_KEY, ROOT, database
+from tests import resident
+from tests.conftest import PRIVACY_KEY, database
 
 EMAIL = "someone@example.com"
 PSEUDONYM = Key(PRIVACY_KEY).pseudonym(Personal.EMAIL, EMAIL) or ""
@@ -54,24 +53,10 @@ def run(target: Target, sql: str) -> list[tuple[Any, ...]]:
 
 
 def apply(target: Target) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "run-operation", "apply_roles"],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
-            "DBT_PROFILES_DIR": str(ROOT / "profiles"),
-            "ADSTAR_POSTGRES_USER": target.user,
-            "ADSTAR_POSTGRES_PASSWORD": target.password,
-        },
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    who = {"ADSTAR_POSTGRES_USER": target.user, "ADSTAR_POSTGRES_PASSWORD": target.password}
+    code, told = resident.dbt(["--no-use-colors", "run-operation", "apply_roles"], os.environ | who)
+    assert code == 0, told
+    return told
 
 
 @pytest.fixture(scope="module")

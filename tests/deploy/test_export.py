@@ -31,6 +31,7 @@ from moto.server import ThreadedMotoServer
 from psycopg2.extras import execute_values
 
 from loaders._core.warehouse import Target
+from tests import resident
 from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -835,9 +836,10 @@ def test_a_bucket_that_is_gone_is_told_of(
 # -- Redshift
 @pytest.fixture
 def in_redshift(redshift: Target, state_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
-    """The same star in Redshift's stand-in; dbt parses the project once for all that use it."""
+    """The same star in Redshift's stand-in; dbt has parsed the project."""
     monkeypatch.setenv("DBT_TARGET_PATH", str(state_folder / "target-export"))
     monkeypatch.setenv("ADSTAR_EXPORT_KMS_KEY_ID", "a-key")
+    resident.parse(os.environ, target="redshift")
     text = FACT.replace(" text", " varchar(65535)")
     run(redshift, "create schema marts", text, DIM.replace(" text", " varchar(65535)"))
     fill(redshift, EXTREME)

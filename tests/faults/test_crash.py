@@ -16,6 +16,7 @@ import pytest
 
 from loaders._core.crash import POINTS
 from loaders._core.embedded import EmbeddedWarehouse
+from tests import resident
 from tests.end_to_end.chain import RUN_COLUMNS, Chain, Dump, chain, copied
 
 DBT_QUICK = r"START .* marts\.fact_ad_performance "
@@ -86,6 +87,7 @@ def test_killed_every_day_the_star_is_that_of_a_company_never_killed(
         kill_loader(killed, "load.file_committed:3")
         shutil.rmtree(killed.state)
         assert killed.run()[0] == 0
+        resident.parse(os.environ | killed.variables)
         kill_dbt(killed, DBT_QUICK)
         build(killed)
         assert killed.dump(without=RUN_COLUMNS) == base.dump(without=RUN_COLUMNS)
