@@ -18,14 +18,14 @@ from xdist.scheduler import LoadScopeScheduling
 from loaders._core import warehouse
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.warehouse import Target
-from tests.end_to_end.fixtures import base, journey
+from tests.end_to_end.fixtures import base, journey, shops
 from tests.ports import free_port
 
 if TYPE_CHECKING:  # few tests need what is slow to import
     from simulators.redshift import Redshift
     from simulators.redshift.storage import Bucket
 
-__all__ = ["base", "journey", "redshift", "server", "stand_in", "state_folder", "target"]
+__all__ = ["base", "journey", "redshift", "server", "shops", "stand_in", "state_folder", "target"]
 
 ROOT = Path(__file__).parents[1]
 OURS = ("ADSTAR_", "SOURCES__", "PRIVACY__", "DBT_", "PGPASS", "PGHOST", "PGPORT")
@@ -151,6 +151,7 @@ def variables(server: EmbeddedWarehouse, database: str, state: Path) -> dict[str
         "DBT_PROFILES_DIR": str(ROOT / "profiles"),
         "DBT_TARGET_PATH": str(server.folder.parent / f"target-{database}"),
         "DBT_LOG_PATH": str(state / "logs"),
+        "ADSTAR_SCHEMA_PREFIX": "",
     }
 
 

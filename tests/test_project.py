@@ -115,6 +115,21 @@ def test_scripts_are_short_verbs_in_sound_bash(script: Path) -> None:
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
 
 
+def test_every_full_size_test_is_run_by_a_claim() -> None:
+    """scripts/test leaves them out; what no claim names would never be run."""
+    claims = tomllib.loads((ROOT / "scripts" / "claims.toml").read_text())
+    commands = [claim["command"] for claim in claims.values()]
+    whole = [command for command in commands if re.search(r"-m (?:full\b|''|'full or not full')", command)]
+    named = {name for command in whole for name in re.findall(r"tests/[\w/]+\.py", command)}
+    full = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "tests").rglob("test_*.py")
+        if re.search(r"\bmark\.full\b|\bimport kills\b", file.read_text()) and file != Path(__file__)
+    }
+    assert full
+    assert full <= named, f"scripts/claims.toml runs no full-size test of {sorted(full - named)}"
+
+
 def test_ci_does_nothing_but_call_the_test_script() -> None:
     assert "scripts/test" in (ROOT / ".ci" / "run").read_text()
     assert os.access(ROOT / ".ci" / "run", os.X_OK)

@@ -18,6 +18,7 @@ from typing import Any
 import psycopg2
 
 from loaders._core.warehouse import Target
+from tests import preloaded
 from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -317,7 +318,7 @@ class Site:
     # ---- publishers
     def start(self, program: str = "publish", *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """A publisher as a process."""
-        return subprocess.Popen(
+        return preloaded.Popen(
             [sys.executable, ROOT / "scripts" / f"_{program}.py", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -31,7 +31,7 @@ from moto.server import ThreadedMotoServer
 from psycopg2.extras import execute_values
 
 from loaders._core.warehouse import Target
-from tests import resident
+from tests import preloaded, resident
 from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -151,7 +151,7 @@ def export(star: Target, out: Path) -> _export.Export:
 
 
 def command(out: str | Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return preloaded.run(
         [sys.executable, str(ROOT / "scripts" / "_export.py"), "--to", str(out), *arguments],
         env={**os.environ, **environment},
         capture_output=True,

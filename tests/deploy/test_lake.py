@@ -24,6 +24,7 @@ from moto.server import ThreadedMotoServer
 from loaders._core.errors import ConfigurationError, UsageError
 from loaders._core.ops import Books
 from loaders._core.warehouse import Target
+from tests import preloaded
 from tests.benchmarks.database import psql
 from tests.conftest import ROOT
 from tests.deploy.test_export import DIM, EXTREME, FACT, ROW, fill, in_table, run
@@ -190,7 +191,7 @@ def test_the_commands_say_what_they_did_and_what_is_wrong(
 
 def start(**variables: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, str(ROOT / "scripts" / "_lake.py"), "marts.fact_thing"]
-    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}, stdout=subprocess.DEVNULL)
+    return preloaded.Popen(command, cwd=ROOT, env={**os.environ, **variables}, stdout=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize("point", lake_tables.POINTS[:3])

@@ -6,41 +6,30 @@ runs three seeds for 40 days.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from loaders._core.embedded import EmbeddedWarehouse
-from simulators.returns import returns
-from simulators.site_events import STEPS
 from tests.end_to_end.chain import RUN_COLUMNS, Chain, Dump, chain
-
-Funnel = dict[tuple[datetime, str, str], Counter[str]]
-Told = dict[str, tuple[Decimal, int, Decimal]]
-ROAS = """
-    select channel, sum(spend_reporting), sum(orders), sum(net_revenue_reporting)
-    from reports.rpt_campaign_roas where attribution_model = 'last_touch' group by channel
-"""
-
-
-@pytest.fixture(scope="module")
-def shop(server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    with chain(server, tmp_path_factory.mktemp("returns"), people=True, days=8, scale=0.5) as found:
-        yield found
+from tests.end_to_end.fixtures import Shops
+from tests.end_to_end.ledger import (
+    by_the_business,
+    funnel_by_the_ledger,
+    funnel_in_the_star,
+    in_the_star,
+)
 
 
-def test_each_morning_the_ledger_confirms_what_ads_return(shop: Chain) -> None:
-    confirmed(shop, mornings=2)
+def test_each_morning_the_ledger_confirms_what_ads_return(shops: Shops) -> None:
+    assert len(shops.mornings) == 2
+    for morning in shops.mornings:
+        assert morning.star == morning.business
+        assert morning.funnel == morning.ledger
 
 
-def test_daily_runs_and_a_rebuild_from_raw_make_the_same_star(shop: Chain) -> None:
-    rebuilt_alike(shop)
+def test_daily_runs_and_a_rebuild_from_raw_make_the_same_star(shops: Shops) -> None:
+    rebuilt_alike(shops.postgres)
 
 
 @pytest.mark.full
@@ -64,42 +53,6 @@ def confirmed(found: Chain, *, mornings: int) -> int:
         assert in_the_star(found) == by_the_business(found)
         assert funnel_in_the_star(found) == funnel_by_the_ledger(found)
     return sum(orders for _, orders, _ in in_the_star(found).values())
-
-
-def funnel_in_the_star(found: Chain) -> Funnel:
-    rows = found.rows(
-        f"select hour_at, channel, coalesce(campaign_id, ''), {', '.join(STEPS)} from reports.rpt_funnel"
-    )
-    told: Funnel = {}
-    for hour, channel, campaign, *counts in rows:  # a campaign that was renamed within the hour has two
-        key = (hour.astimezone(UTC), channel, campaign)
-        told[key] = told.get(key, Counter()) + Counter(dict(zip(STEPS, counts, strict=True)))
-    return told
-
-
-def funnel_by_the_ledger(found: Chain) -> Funnel:
-    assert found.shop is not None
-    return found.shop.site.ledger(found.shop.sent_since, found.shop.sent_until)
-
-
-def in_the_star(found: Chain) -> Told:
-    cents = Decimal("0.01")
-    rows = found.rows(ROAS)
-    return {
-        channel: (spend.quantize(cents), int(n), kept.quantize(cents)) for channel, spend, n, kept in rows
-    }
-
-
-def by_the_business(found: Chain) -> Told:
-    state = found.simulator.state
-    assert state.people is not None
-    zone = ZoneInfo(state.clevertap_timezone)
-    told = returns(state.business, state.people, state.now, zone)
-    return {name: (in_cents(one.spend), one.orders, in_cents(one.revenue)) for name, one in told.items()}
-
-
-def in_cents(exact: Fraction) -> Decimal:
-    return Decimal(round(exact * 100)).scaleb(-2)
 
 
 def rebuilt_alike(found: Chain) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from loaders._core.declare import Account, Loader, Window
 from loaders._core.errors import AccountError, ConfigurationError
 from loaders._core.landing import Landing
 from loaders._core.stream import Documents, Mark
+from tests import preloaded
 from tests.conftest import ROOT
 from tests.loaders import vendor as vendor_module
 from tests.loaders.test_kill_points import expected, truth
@@ -207,7 +207,7 @@ def test_killed_while_loading_beside_reading_the_next_run_is_right(paged: Vendor
     paged.data["accounts"] = [{"id": "1"}, {"id": "2"}]
     paged.data["days"] = {"1": figures(40), "2": figures(9)}
     paged.write()
-    killed = subprocess.run(
+    killed = preloaded.run(
         [
             sys.executable,
             "-c",

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 from contextlib import closing
 from datetime import datetime
@@ -35,6 +34,7 @@ from loaders._core.lease import LeaseLost
 from loaders._core.run import Result, SourceRun
 from loaders._core.warehouse import Target
 from loaders.http_json import LOADER, HttpJsonSettings
+from tests import preloaded
 from tests.conftest import ROOT, recreate
 
 SECRET = "s3cr3t-l1ght+/=and-more"
@@ -352,7 +352,7 @@ def test_killed_at_the_archive_the_next_run_and_a_rebuild_are_whole(
         def start(day: int, **more: str) -> int:
             environment = {**os.environ, **variables, **more, "ADSTAR_NOW": clock(day).now().isoformat()}
             command = [Path(sys.executable).parent / "dlt", "pipeline", "http_json", "run"]
-            return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+            return preloaded.run(command, cwd=ROOT, env=environment, check=False).returncode
 
         assert start(10, ADSTAR_KILL_AT=point) == -signal.SIGKILL
         assert run(target, 11, rates={"url": f"{asked.url}/rates", **DATED}).outcome == "ok"

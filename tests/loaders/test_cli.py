@@ -14,6 +14,7 @@ import pytest
 from loaders._core import command, configure
 from loaders._core.errors import ConfigurationError
 from loaders._core.warehouse import resolve
+from tests import preloaded
 from tests.conftest import ROOT
 from tests.loaders.vendor import LOADER, Vendor
 
@@ -21,7 +22,7 @@ DLT = Path(sys.executable).with_name("dlt")
 
 
 def dlt(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return preloaded.run(
         [DLT, *arguments],
         cwd=ROOT,
         env={**os.environ, **environment},

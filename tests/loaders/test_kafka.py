@@ -36,6 +36,7 @@ from loaders._core.topics import Batch, Budget, Cut, Reading
 from loaders._core.warehouse import Target
 from loaders.kafka import LOADER, KafkaSettings, Topic, connect, resource
 from simulators.kafka_cluster import KafkaCluster
+from tests import preloaded
 from tests.conftest import ROOT
 from tests.loaders.kills import kills
 
@@ -74,7 +75,7 @@ class Bench:
     def start(self, before: str = "", more: str = "", **environment: str) -> subprocess.Popen[str]:
         """A run in a process of its own, which does something else before."""
         code = f"import sys; from loaders._core import command; sys.exit(command.main('kafka'{more}))"
-        return subprocess.Popen(
+        return preloaded.Popen(
             [sys.executable, "-c", f"{before}\n{code}"],
             cwd=ROOT,
             env={**os.environ, **self.cluster.settings_env(events=self.topic), **environment},

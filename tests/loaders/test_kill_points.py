@@ -16,6 +16,7 @@ import pytest
 from loaders._core.lease import Lease, LeaseLost, LeaseTaken
 from loaders._core.ops import Books
 from loaders._core.warehouse import Target
+from tests import preloaded
 from tests.conftest import ROOT
 from tests.loaders.kills import kills
 from tests.loaders.vendor import Vendor
@@ -32,7 +33,7 @@ def days(value: str) -> dict[str, list[dict[str, str]]]:
 
 def start(vendor: Vendor, **environment: str) -> subprocess.Popen[str]:
     vendor.write()
-    return subprocess.Popen(
+    return preloaded.Popen(
         [sys.executable, "-m", "tests.loaders.vendor", str(vendor.file)],
         cwd=ROOT,
         env={**os.environ, "ADSTAR_NOW": vendor.now, **environment},

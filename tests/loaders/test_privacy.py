@@ -37,6 +37,7 @@ from loaders._core.privacy.person import erase
 from loaders._core.privacy.scan import luhn, scan
 from loaders._core.privacy.values import LINKING, Key, Personal, Protection, Ring, is_sealed, normalised
 from loaders._core.warehouse import Target
+from tests import preloaded
 from tests.conftest import PRIVACY_KEY, ROOT
 from tests.loaders.vendor import LOADER, Vendor
 
@@ -549,7 +550,7 @@ def test_an_erasure_waits_for_no_run_but_keeps_what_it_lands_out(people: Vendor)
 
 
 def dlt(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return preloaded.run(
         [Path(sys.executable).with_name("dlt"), "privacy", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         cwd=ROOT,

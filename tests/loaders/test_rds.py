@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -30,6 +29,7 @@ from loaders._core.privacy.values import Key, Personal
 from loaders._core.run import Result, SourceRun
 from loaders._core.warehouse import Target
 from loaders.rds import LOADER, RdsSettings
+from tests import preloaded
 from tests.conftest import PRIVACY_KEY, ROOT, drop, recreate
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -729,7 +729,7 @@ def test_killed_at_any_point_the_next_run_has_every_row_once(shop: Shop, point: 
         shop.now += timedelta(days=1)
         add(shop, 2, 3, name="y")
         shop.do("delete from shop.items where id = 1")
-    process = subprocess.run(
+    process = preloaded.run(
         [str(Path(sys.executable).with_name("dlt")), "pipeline", "rds", "run"],
         check=False,
         cwd=ROOT,

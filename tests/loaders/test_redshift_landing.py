@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import uuid
 from collections import Counter
@@ -42,6 +41,7 @@ from loaders.rds import RdsSettings
 from simulators import facebook_objects
 from simulators.redshift import Redshift
 from simulators.redshift.storage import Bucket
+from tests import preloaded
 from tests.conftest import PRIVACY_KEY, ROOT, drop, recreate
 from tests.loaders.vendor import LOADER, Vendor, with_resource
 
@@ -148,7 +148,7 @@ def test_killed_the_next_plain_run_is_right(vendor: Vendor, point: str, counts: 
 
 def start(vendor: Vendor, **environment: str) -> tuple[int, str]:
     vendor.write()
-    done = subprocess.run(
+    done = preloaded.run(
         [sys.executable, "-m", "tests.loaders.vendor", str(vendor.file)],
         cwd=ROOT,
         env={**os.environ, "ADSTAR_NOW": vendor.now, **environment},
@@ -467,7 +467,7 @@ def test_a_killed_run_leaves_nothing_that_counts(shop: Shop, points: list[str]) 
     shop.landed()
     shop.add(2, 3, name="y")
     for point in points:
-        process = subprocess.run(
+        process = preloaded.run(
             [
                 sys.executable,
                 "-c",

@@ -6,7 +6,6 @@ import copy
 import json
 import os
 import signal
-import subprocess
 import sys
 import uuid
 from base64 import b64decode
@@ -37,6 +36,7 @@ from loaders._core.run import Result, SourceRun
 from loaders._core.warehouse import Target
 from loaders.sqs import LOADER, Queue, SqsSettings
 from simulators.queue import FIELDS, REGION, REQUIRED, LoginQueue
+from tests import preloaded
 from tests.conftest import ROOT
 
 REAL = ROOT.parent / "shared/data/sqs/fetch_rewards_login_queue_100.json"
@@ -82,7 +82,7 @@ class Bench:
         table = "SOURCES__SQS__QUEUES__LOGIN_QUEUE__"
         quick = {f"{table}WAIT_SECONDS": "0"}
         code = "import sys; from loaders._core import command; sys.exit(command.main('sqs'))"
-        process = subprocess.run(
+        process = preloaded.run(
             [sys.executable, "-c", code],
             check=False,
             cwd=ROOT,
@@ -490,7 +490,7 @@ def test_a_retry_that_is_killed_brings_nothing_twice(bench: Bench) -> None:
     environment = {**os.environ, **bench.queue.settings_env()}
     environment["SOURCES__SQS__QUEUES__LOGIN_QUEUE__REQUIRED"] = '["user_id"]'
     for point, landed in (("commit.before", 0), ("commit.after", 3), ("", 3)):
-        process = subprocess.run(
+        process = preloaded.run(
             [sys.executable, "-c", code],
             check=False,
             cwd=ROOT,
