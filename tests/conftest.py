@@ -29,6 +29,7 @@ __all__ = ["base", "journey", "redshift", "server", "shops", "stand_in", "state_
 
 ROOT = Path(__file__).parents[1]
 OURS = ("ADSTAR_", "SOURCES__", "PRIVACY__", "DBT_", "PGPASS", "PGHOST", "PGPORT")
+JOURNEYS = {"end_to_end", "faults"}
 PRIVACY_KEY = "dGVzdHMgb25seSwgYW5kIG5vIHNlY3JldCBhdCBhbGwuLi4="
 
 
@@ -41,7 +42,9 @@ class Sharing(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = Path(nodeid.partition("::")[0])
-        return "journeys" if file.parent.name in {"end_to_end", "faults"} else str(file)
+        if file.name in {"test_redshift_star.py", "test_returns.py"}:
+            return "shops"
+        return "journeys" if file.parent.name in JOURNEYS else str(file)
 
 
 @pytest.hookimpl(optionalhook=True)  # without xdist there is none to make
@@ -51,8 +54,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs dbt comes first: the many short tests then fill up what one process has left at the end."""
-    items.sort(key=lambda item: item.path.parent.name in {"loaders", "simulators"})
+    """What takes long comes first: the many short tests then fill up what one process has left at the end."""
+    order = {**dict.fromkeys(JOURNEYS, 0), "loaders": 2, "simulators": 2}
+    items.sort(key=lambda item: order.get(item.path.parent.name, 1))
 
 
 @pytest.fixture(scope="session")

@@ -27,15 +27,16 @@ PREFIX = "redshift_"
 OTHERWISE = words(
     "avg concat json_serialize regexp_count regexp_instr regexp_replace regexp_substr trunc version"
 )
-_CLAUSES_NOT_SHOWN = (
-    ("connect", "by"),
-    ("group", "by", "all"),
-    ("ignore", "nulls"),
-    ("pivot", "("),
-    ("qualify",),
-    ("remove", "duplicates"),
-    ("unpivot", "("),
-)
+# By their first word, as all words of a statement are looked up.
+_CLAUSES_NOT_SHOWN = {
+    "connect": [("connect", "by")],
+    "group": [("group", "by", "all")],
+    "ignore": [("ignore", "nulls")],
+    "pivot": [("pivot", "(")],
+    "qualify": [("qualify",)],
+    "remove": [("remove", "duplicates")],
+    "unpivot": [("unpivot", "(")],
+}
 _EXACT = words("decimal numeric smallint int2 integer int int4 bigint int8")
 _VACUUMS = {"full", "sort", "delete", "only", "reindex", "recluster", "boost"}
 NAME_BYTES = 63
@@ -66,7 +67,7 @@ def _limits(sql: Sql) -> None:
         if sql[at].name in TYPES_NOT_SHOWN:
             raise NotShown(f"the type {sql[at].name.upper()}")
     for at, token in enumerate(sql):
-        for clause in _CLAUSES_NOT_SHOWN:
+        for clause in _CLAUSES_NOT_SHOWN.get(token.word, ()):
             if sql.words(at, *clause) and sql[at - 1].text not in (".", ",") and sql[at - 1].word != "as":
                 raise NotShown(" ".join(clause).upper())
         if token.name and len(token.name.encode()) > NAME_BYTES:

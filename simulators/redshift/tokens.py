@@ -105,7 +105,11 @@ class Sql:
 
     def words(self, at: int, *words: str) -> bool:
         """Whether these words (or signs) stand at a place."""
-        return all((self[at + n].word or self[at + n].text) == word for n, word in enumerate(words))
+        for place, word in enumerate(words, at):
+            token = self[place]
+            if (token.word or token.text) != word:
+                return False
+        return True
 
     def find(self, *words: str, first: int = 0, until: int | None = None) -> int | None:
         """Where one of these words stands first, outside brackets; None if none does."""
