@@ -46,17 +46,22 @@ def ring(target: Target) -> Ring:
     Raises:
         ConfigurationError: there is none, and the warehouse is not the embedded one; or one is no key.
     """
-    configured = _configured()
-    if configured is not None:
-        return configured
+    return Ring(*_keys(texts(target)))
+
+
+def texts(target: Target) -> list[str]:
+    """As ``ring``, the keys themselves, the one in use first: for who works with them in other processes."""
+    lines = _configured()
+    if lines:
+        return lines
     if not target.embedded:
         raise ConfigurationError(MISSING)
-    return Ring(*_of_file(key_file()))
+    return _of_file(key_file())
 
 
 def configured() -> bool:
     """Whether the keys are the settings' own, so that only whoever keeps those can change them."""
-    return _configured() is not None
+    return bool(_configured())
 
 
 def key_file() -> Path:
@@ -77,22 +82,22 @@ def forget_previous() -> None:
     _write(key_file(), key_file().read_text().split()[:1])
 
 
-def _configured() -> Ring | None:
+def _configured() -> list[str]:
     import dlt  # noqa: PLC0415
 
     current: Any = dlt.secrets.get("privacy.key")
     if not current:
-        return None
+        return []
     previous: Any = dlt.secrets.get("privacy.previous_keys") or []
     if isinstance(previous, str):
         previous = json.loads(previous) if previous.startswith("[") else previous.split(",")
-    return Ring(Key(str(current)), [Key(str(each)) for each in previous])
+    return [str(current), *map(str, previous)]
 
 
-def _of_file(path: Path) -> tuple[Key, list[Key]]:
+def _of_file(path: Path) -> list[str]:
     if not path.exists():
         _write(path, [_new()])
-    return _keys(path.read_text().split())
+    return path.read_text().split()
 
 
 def _keys(lines: list[str]) -> tuple[Key, list[Key]]:

@@ -19,9 +19,39 @@
     'account_id', 'run_seq', 'read_at', 'row_no', 'message_id', 'received_at', 'value__batch_id', 'value__sent_at',
     'value__device_id__pseudonym', 'value__user_id__pseudonym'
 ] -%}
+{%- set told_by_event = {
+    'event_id': ['event_id'],
+    'event_name': ['event_name'],
+    'occurred_at': ['occurred_at'],
+    'order_id': ['properties', 'order_id'],
+    'order_amount': ['properties', 'value'],
+    'currency_code': ['properties', 'currency'],
+    'items': ['properties', 'items'],
+} -%}
+{%- set told_by_context = {
+    'page_url': ['page', 'url'],
+    'platform': ['campaign', 'platform'],
+    'ad_account_id': ['campaign', 'account_id'],
+    'campaign_id': ['campaign', 'campaign_id'],
+    'ad_group_id': ['campaign', 'ad_group_id'],
+    'ad_id': ['campaign', 'ad_id'],
+    'click_id': ['campaign', 'click_id'],
+    'gclid': ['campaign', 'gclid'],
+    'fbclid': ['campaign', 'fbclid'],
+    'utm_source': ['campaign', 'utm_source'],
+    'utm_medium': ['campaign', 'utm_medium'],
+    'utm_campaign': ['campaign', 'utm_campaign'],
+    'utm_content': ['campaign', 'utm_content'],
+    'locale': ['locale'],
+    'app_version': ['app', 'version'],
+    'device_platform': ['app', 'platform'],
+} -%}
+{%- set by_spark = site_events_by_spark() -%}
 {%- set newest = 0 -%}
+{%- set newest_by_spark = 0 -%}
 {%- if is_incremental() -%}
-    {%- set newest = run_query('select coalesce(max(run_seq), 0) from ' ~ this).rows[0][0] -%}
+    {%- set newest = newest_run(this, by_spark and 'loader') -%}
+    {%- set newest_by_spark = newest_run(this, 'spark') if by_spark else 0 -%}
 {%- endif -%}
 -- Lists that macros write are too much for the linter of indents.
 -- noqa: disable=LT02
@@ -55,42 +85,25 @@ messages as (
     where landing_no = 1
 ),
 
-events as ({{ exploded('messages', kept, 'value__events', {
-        'event_id': ['event_id'],
-        'event_name': ['event_name'],
-        'occurred_at': ['occurred_at'],
-        'order_id': ['properties', 'order_id'],
-        'order_amount': ['properties', 'value'],
-        'currency_code': ['properties', 'currency'],
-        'items': ['properties', 'items'],
-    }, 'value__context', {
-        'page_url': ['page', 'url'],
-        'platform': ['campaign', 'platform'],
-        'ad_account_id': ['campaign', 'account_id'],
-        'campaign_id': ['campaign', 'campaign_id'],
-        'ad_group_id': ['campaign', 'ad_group_id'],
-        'ad_id': ['campaign', 'ad_id'],
-        'click_id': ['campaign', 'click_id'],
-        'gclid': ['campaign', 'gclid'],
-        'fbclid': ['campaign', 'fbclid'],
-        'utm_source': ['campaign', 'utm_source'],
-        'utm_medium': ['campaign', 'utm_medium'],
-        'utm_campaign': ['campaign', 'utm_campaign'],
-        'utm_content': ['campaign', 'utm_content'],
-        'locale': ['locale'],
-        'app_version': ['app', 'version'],
-        'device_platform': ['app', 'platform'],
-    }) }}
+events as ({{ exploded('messages', kept, 'value__events', told_by_event, 'value__context', told_by_context) }}
 ),
 
 named as (
     select
         events.*,
+        {%- if by_spark %}
+        cast(null as bigint) as told_count,
+        cast(null as bigint) as told_quantity,
+        {%- endif %}
         -- One without an id is told from others by its place in its message.
         coalesce(
             events.event_id, events.message_id || '/' || cast(events.element_no as {{ type_text() }})
         ) as known_id
     from events
+    {%- if by_spark %}
+    union all
+    {{ flattened_by_spark(kept, told_by_context, told_by_event, newest_by_spark) }}
+    {%- endif %}
 ),
 
 -- The same event in several batches is one: that which landed first.
@@ -107,18 +120,27 @@ numbered as (
 first_landed as (
     select numbered.*
     from numbered
-    {%- if newest %}
+    {%- if newest or newest_by_spark %}
     left join {{ this }} as known
         on numbered.known_id = known.event_id
     {%- endif %}
     where
         numbered.landing_no = 1
-        {%- if newest %}
+        {%- if newest or newest_by_spark %}
         and known.event_id is null
         {%- endif %}
 ),
 
-goods as ({{ exploded('first_landed', ['known_id'], 'items', {'quantity': ['quantity']}) }}
+{%- if by_spark %}
+
+uncounted as (
+    select *
+    from first_landed
+    where told_count is null
+),
+{%- endif %}
+
+goods as ({{ exploded('uncounted' if by_spark else 'first_landed', ['known_id'], 'items', {'quantity': ['quantity']}) }}
 ),
 
 counted as (
@@ -168,8 +190,10 @@ renamed as (
 
         -- numbers
         {{ to_money('first_landed.order_amount') }} as order_amount,
-        cast(coalesce(counted.item_count, 0) as integer) as item_count,
-        cast(coalesce(counted.item_quantity, 0) as bigint) as item_quantity,
+        cast(coalesce({% if by_spark %}first_landed.told_count, {% endif %}counted.item_count, 0) as integer) as item_count,
+        cast(
+            coalesce({% if by_spark %}first_landed.told_quantity, {% endif %}counted.item_quantity, 0) as bigint
+        ) as item_quantity,
 
         -- times
         coalesce(
