@@ -1,4 +1,4 @@
-"""Runs the job of loaders/spark in its own environment, with what adstar's settings say. Used by scripts/spark.
+"""Runs the job of loaders/spark in its own environment, as adstar's settings say. Used by scripts/spark.
 
     scripts/spark                    all there is now; then it ends
     scripts/spark --every 60         keeps running, a batch each 60 s; SIGTERM or Ctrl-C end it after a batch
@@ -87,7 +87,7 @@ def plan(asked: argparse.Namespace) -> Plan:
     needed = {name.removeprefix("value__"): kind for name, kind in PERSONAL.items()}
     if wrong := [name for name, kind in needed.items() if topic.personal.get(name) != kind]:
         raise ConfigurationError(
-            f"{where} does not say that {' and '.join(wrong)} are personal, and would not be pseudonyms; write"
+            f"{where} does not say that {' and '.join(wrong)} are personal, and would be no pseudonyms; write"
             ' personal = { device_id = "device_id", user_id = "user_id" }'
         )
     target = ensure_started(asked.target)

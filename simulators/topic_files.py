@@ -54,8 +54,12 @@ class TopicFiles:
         part.rename(self.folder / f"{number:06}.parquet")
         return len(rows)
 
+    def partition(self, message: Message) -> int:
+        """Where a message goes."""
+        return crc32(message.key or b"") % self._partitions
+
     def _row(self, message: Message) -> dict[str, object]:
-        partition = crc32(message.key or b"") % self._partitions
+        partition = self.partition(message)
         offset = self._next[partition]
         self._next[partition] += 1
         return {

@@ -187,7 +187,7 @@ class Job:
 
 
 def session() -> SparkSession:
-    """Spark, with what the job relies on; other settings come from the command line or spark-defaults.conf."""
+    """Spark, with what the job relies on; other settings come from the command line."""
     spark = (
         SparkSession.builder.appName("adstar site events")
         .config("spark.sql.session.timeZone", "UTC")

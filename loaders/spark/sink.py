@@ -1,4 +1,4 @@
-"""Where Spark's rows land in Postgres: workers copy into a waiting table, one transaction takes them from there.
+"""Where Spark's rows land in Postgres: workers copy into a waiting table, one transaction takes them.
 
 That transaction asks for the lease, notes the batch and takes each event once, so a batch counts wholly or
 not at all, and one that comes again changes nothing. What a task that was tried twice has copied twice is
@@ -158,7 +158,8 @@ class Sink:
             cursor.executemany(
                 f"insert into {SCHEMA}.{HOURS} (hour_at, event_name, events, updated_at)"
                 f" values (to_timestamp(%s), %s, %s, {self._target.clock})"
-                " on conflict (hour_at, event_name) do update set events = excluded.events, updated_at = excluded.updated_at",
+                " on conflict (hour_at, event_name) do update"
+                " set events = excluded.events, updated_at = excluded.updated_at",
                 rows,
             )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +19,11 @@ from loaders._core.declare import Clock
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.run import SourceRun
 from simulators.kafka_cluster import KafkaCluster
-from simulators.site_events import TOPIC, Message, send, settings_env
+from simulators.site_events import POISON, TOPIC, Message, send, settings_env
 from simulators.topic_files import TopicFiles
 from tests.conftest import ROOT
 from tests.dbt.star import Star, star
-from tests.spark.topic import UNTIL, parts
+from tests.spark.topic import AT, UNTIL, odd, parts
 
 pytestmark = pytest.mark.full
 STAGED = ("stg_kafka__receipts", "stg_kafka__sets", "stg_kafka__twin_sets", "stg_kafka__site_events")
@@ -75,12 +78,24 @@ class Bench:
             " join ops.commits as k on k.run_seq = q._run_seq order by 3, 4"
         )
 
-    def flat(self) -> list[tuple[Any, ...]]:
-        """What Spark has landed, runs and ciphertext aside (a person's is the same each time)."""
-        return self.built.landing.query(
-            "select event_id, message_id, element_no, items, value__device_id, value__user_id"
-            " from raw_kafka.site_events_flat order by 1"
+    def flat(self) -> dict[str, str]:
+        """The message of each event that Spark has landed; none is there twice."""
+        rows = self.built.landing.query("select event_id, message_id from raw_kafka.site_events_flat")
+        assert len(rows) == len(dict(rows))
+        return dict(rows)
+
+    def hours(self) -> dict[tuple[Any, str], int]:
+        """As Spark has counted them."""
+        rows = self.built.landing.query("select hour_at, event_name, events from raw_kafka.site_event_hours")
+        return {(hour, name): int(events) for hour, name, events in rows}
+
+    def hours_of_rows(self) -> dict[tuple[Any, str], int]:
+        """As the rows say it."""
+        rows = self.built.landing.query(
+            "select date_trunc('hour', occurred_at::timestamptz, 'UTC'), event_name, count(*)"
+            " from raw_kafka.site_events_flat group by 1, 2"
         )
+        return {(hour, name): int(events) for hour, name, events in rows}
 
     def forget(self) -> None:
         """Drop what has landed."""
@@ -138,3 +153,111 @@ def test_both_paths_give_equal_rows(bench: Bench) -> None:
     print(
         f"figure: {len(by_spark):,} events and {len(aside)} bad messages of {sum(map(len, told)):,} are equal"
     )
+
+
+def first_told(messages: list[Message], files: TopicFiles) -> dict[str, str]:
+    """By event the message that told it first, read here with nothing of the project's."""
+    found: dict[str, str] = {}
+    placed: dict[int, int] = {}
+    for message in messages:
+        partition = files.partition(message)
+        offset = placed[partition] = placed.get(partition, -1) + 1
+        if message.value and message.value not in POISON:
+            for event in json.loads(message.value)["events"]:
+                found.setdefault(event["event_id"], f"1:{partition}:{offset}")
+    return found
+
+
+KILLS = (
+    "load.file_committed",
+    "commit.before:2",
+    "commit.inside:1",
+    "commit.after:1",
+    "load.file_committed:2",
+)
+
+
+def test_kills_lose_nothing_and_repeat_nothing(bench: Bench) -> None:
+    """Of the job and of its workers, in every step of a batch; at last Spark's own notes are lost, too."""
+    told = list(parts())[:3]
+    for part in told:
+        bench.files.write(part)
+    everything = [message for part in told for message in part]
+    wanted = first_told(everything, bench.files)
+    landed = []
+    for point in KILLS:
+        # A worker that dies fails its batch, and with that the job; the job itself can say nothing.
+        code = 1 if point.startswith("load.") else -signal.SIGKILL
+        bench.spark("--no-hours", code=code, ADSTAR_KILL_AT=point)
+        landed.append(len(bench.flat()))
+        assert bench.flat().items() <= wanted.items()
+    assert len(set(landed)) > 1, "no kill came between two batches"
+    assert "batch 1 has landed already" in bench.spark("--no-hours", "--watermark", "30 days")
+    assert bench.flat() == wanted
+    aside = bench.aside()
+    assert len(aside) == sum(message.value in POISON for message in everything)
+    bench.checkpoint.rename(bench.folder / "lost")
+    assert "0 events landed" in bench.spark("--watermark", "30 days")
+    assert bench.flat() == wanted
+    assert bench.aside() == aside
+    assert bench.hours() == bench.hours_of_rows()
+    left = bench.built.landing.query(
+        "select count(*) from information_schema.tables where table_name like 'site_events_waiting%'"
+    )
+    assert left == [(0,)]
+    print(f"figure: {len(KILLS)} kills, {len(wanted):,} events each once")
+
+
+def told(event: str, occurred_at: str, device: str = "d-1") -> Message:
+    body = {
+        "batch_id": event, "sent_at": "2026-03-02T00:00:00Z", "device_id": device, "user_id": None,
+        "events": [{"event_id": event, "event_name": "click", "occurred_at": occurred_at}],
+    }  # fmt: skip
+    return Message(TOPIC, device.encode(), [], json.dumps(body).encode(), AT)
+
+
+def test_what_is_later_than_the_watermark_lands_and_is_told(bench: Bench) -> None:
+    bench.files.write([told("new", "2026-03-01T12:10:00Z")])
+    bench.files.write([told("late", "2026-03-01T11:30:00Z"), told("new", "2026-03-01T12:10:00Z")])
+    bench.spark("--watermark", "2 hours")
+    bench.files.write([told("too late", "2026-03-01T08:00:00Z"), told("in time", "2026-03-01T12:59:59Z")])
+    output = bench.spark("--watermark", "2 hours")
+    assert "1 events came later than 2 hours behind the newest one" in output
+    assert bench.flat().keys() == {"new", "late", "in time", "too late"}
+    assert {hour.hour: events for (hour, _), events in bench.hours().items()} == {11: 1, 12: 2}
+    assert bench.built.landing.query("select sum(dropped) from raw_kafka.site_event_progress") == [(1,)]
+
+
+def test_it_keeps_running_until_it_is_asked_to_end(bench: Bench) -> None:
+    """Alone: a second job is refused. No personal value is anywhere in clear."""
+    bench.files.write(list(odd()))
+    with subprocess.Popen(
+        bench.command("--every", "1"),
+        cwd=ROOT,
+        env=bench.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if "batch 0" in line:
+                break
+        bench.files.write([told("second", "2026-03-01T12:10:00Z", "Somebody's telephone")])
+        output = bench.spark(code=1)
+        assert "another run of kafka_spark is at work" in output
+        deadline = time.monotonic() + 120
+        while "second" not in bench.flat():
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        process.terminate()
+        assert process.wait(120) == 0
+    query = bench.built.landing.query
+    assert query("select released from ops.lease where pipeline = 'kafka_spark'") == [(True,)]
+    everything = str(query("select f::text from raw_kafka.site_events_flat as f"))
+    everything += str(query("select q::text from raw_kafka.quarantine as q"))
+    assert "sealed:" in everything
+    assert "Somebody" not in everything
+    assert query(
+        "select count(*) from raw_kafka.site_events_flat where value__device_id__pseudonym is null"
+    ) == [(0,)]

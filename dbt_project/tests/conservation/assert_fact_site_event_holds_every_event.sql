@@ -10,6 +10,11 @@ landed as (
     select distinct
         coalesce(events.event_id, events.message_id || '/' || cast(events.element_no as {{ type_text() }})) as event_id
     from events
+    {%- if site_events_by_spark() %}
+    union
+    select flat.event_id
+    from {{ source('raw_kafka_spark', 'site_events_flat') }} as flat
+    {%- endif %}
 )
 
 select
