@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -19,11 +20,12 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from loaders._core import redact
-from loaders._core.errors import AdstarError, ConfigurationError
+from loaders._core.errors import AdstarError
 from loaders._core.stopping import STOPPING
 from loaders.spark.flatten import Flattener, occurred
 from loaders.spark.plan import Plan
@@ -39,6 +41,7 @@ MESSAGE = (
 
 https://spark.apache.org/docs/latest/streaming/structured-streaming-kafka-integration.html
 """
+_CAUSE = re.compile(r"(?:Caused by: )?[\w.]*(?:Error|Exception)\b.*:")
 COLUMNS = ("key", "value", "partition", "offset", "timestamp", "timestampType", "headers")
 
 
@@ -63,7 +66,9 @@ def main() -> int:
             return Job(plan, sink).run()
     except AdstarError as error:
         print(f"scripts/spark: {error}", file=sys.stderr)
-        return FAILED
+    except PySparkException as error:  # it can't begin
+        print(f"scripts/spark: {_told(error)}", file=sys.stderr)
+    return FAILED
 
 
 class Job:
@@ -73,6 +78,7 @@ class Job:
         """Nothing is begun yet."""
         self._plan, self._sink = plan, sink
         self._query_id = ""
+        self._error: Exception | None = None
         self._has_id = threading.Event()
         self._noted = -1
 
@@ -93,7 +99,7 @@ class Job:
                 self._tell_progress(queries[1:])
                 time.sleep(0.2)
             for query in queries:
-                _raise(query)
+                self._raise(query)
             self._tell_progress(queries[1:])
         finally:
             spark.stop()
@@ -106,8 +112,6 @@ class Job:
 
     def _land(self, messages: DataFrame, batch_id: int) -> None:
         """One batch; Spark gives it again if it does not know that it was done."""
-        if STOPPING.is_set():
-            raise Stopped
         self._has_id.wait()
         began = time.monotonic()
         batch = f"{self._query_id}:{batch_id}"
@@ -144,8 +148,6 @@ class Job:
         return self._started("hours", counted, self._count)
 
     def _count(self, hours: DataFrame, batch_id: int) -> None:
-        if STOPPING.is_set():
-            raise Stopped
         found = hours.select(F.unix_seconds("hour.start").alias("at"), "event_name", "count").collect()
         self._sink.count((row["at"], row["event_name"], row["count"]) for row in found)
 
@@ -181,8 +183,30 @@ class Job:
             .outputMode("append" if name == "rows" else "update")
             .option("checkpointLocation", f"{self._plan.checkpoint.rstrip('/')}/{name}")
             .trigger(**trigger)
-            .foreachBatch(each)
+            .foreachBatch(partial(self._kept, each))
             .start()
+        )
+
+    def _kept(self, each: Any, frame: DataFrame, batch_id: int) -> None:
+        """Keep what goes wrong in a batch: Spark tells of it as text only."""
+        if STOPPING.is_set():
+            raise Stopped
+        try:
+            each(frame, batch_id)
+        except Exception as error:
+            self._error = error
+            raise
+
+    def _raise(self, query: Any) -> None:
+        """What a query has failed with, as an error of ours."""
+        error = query.exception()
+        if error is None or (STOPPING.is_set() and Stopped.__name__ in str(error)):
+            return
+        if isinstance(self._error, AdstarError):
+            raise self._error
+        raise AdstarError(
+            f"{_told(self._error or error)}; nothing of that batch has landed, the next start reads it again",
+            where=query.name,
         )
 
 
@@ -217,12 +241,13 @@ def _is_idle(query: Any) -> bool:
     return not query.status["isTriggerActive"]
 
 
-def _raise(query: Any) -> None:
-    """What a query has failed with, as an error of ours."""
-    error = query.exception()
-    if error is None or (STOPPING.is_set() and Stopped.__name__ in str(error)):
-        return
-    raise ConfigurationError(f"{error}", where=query.name)
+def _told(error: Exception) -> str:
+    """What matters of an error of Spark's, which brings along where it passed: its causes, without places."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    found = (
+        [line for line in lines if _CAUSE.match(line)] or [line for line in lines if line] or [repr(error)]
+    )
+    return " / ".join(dict.fromkeys(found[:1] + found[-1:]))
 
 
 if __name__ == "__main__":

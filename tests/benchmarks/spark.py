@@ -1,8 +1,9 @@
 """The site's events by both paths: the loader and dbt's flattening, and Spark on two cores.
 
 `python -m tests.benchmarks.spark --rows 200000` prints one JSON line. Each path has the same messages,
-begins with an empty warehouse and ends with `stg_kafka__site_events`. Seconds are those of the whole commands,
-memory is that of reading and of all that it starts, Postgres aside. Spark reads files in place of a topic.
+begins with an empty warehouse and ends with `stg_kafka__site_events`. Seconds are of whole commands; CPU
+seconds, which other work on the machine changes little, those of all that they start and of Postgres; memory
+is that of reading and of all that it starts, Postgres aside. Spark reads files in place of a topic.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import threading
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
+import psutil
 import psycopg2
 
+from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.warehouse import ensure_started
 from simulators.site_events import Message, settings_env
 from simulators.topic_files import TopicFiles
@@ -30,10 +34,58 @@ STAGED = ("stg_kafka__receipts", "stg_kafka__sets", "stg_kafka__twin_sets", "stg
 REQUIRED = {f"SOURCES__KAFKA__TOPICS__{TOPIC.upper()}__REQUIRED": '["sent_at", "device_id", "events"]'}
 
 
-def build(*more: str) -> tuple[float, float]:
-    """`dbt run` of the model; seconds, peak MB."""
+class Cpu:
+    """CPU seconds of all that this process starts, and of the warehouse, within a `with`."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[int, float], float] = {}
+        self._before: dict[tuple[int, float], float] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Cpu:
+        self._look()
+        self._before = dict(self._seen)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._look()
+
+    @property
+    def seconds(self) -> float:
+        return sum(used - self._before.get(one, 0) for one, used in self._seen.items())
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.1):
+            self._look()
+
+    def _look(self) -> None:
+        postmaster = int((EmbeddedWarehouse().folder / "data" / "postmaster.pid").read_text().split()[0])
+        roots = [psutil.Process(), psutil.Process(postmaster)]
+        for process in (roots[1], *(child for root in roots for child in root.children(recursive=True))):
+            with suppress(psutil.NoSuchProcess):
+                used = process.cpu_times()
+                self._seen[process.pid, process.create_time()] = used.user + used.system
+
+
+def measured(name: str, *command: str) -> dict[str, float]:
+    """Run a command; its figures under this name."""
+    with Cpu() as cpu:
+        seconds, peak = run(command)
+    return {
+        f"{name}_seconds": round(seconds, 1),
+        f"{name}_cpu_seconds": round(cpu.seconds, 1),
+        f"{name}_peak_mb": round(peak),
+    }
+
+
+def build(*more: str) -> dict[str, float]:
+    """`dbt run` of the model."""
     places = ["--project-dir", str(ROOT / "dbt_project"), "--profiles-dir", str(ROOT / "profiles")]
-    return run(["dbt", "--quiet", "run", "--select", *STAGED, *places, *more])
+    return measured("build", "dbt", "--quiet", "run", "--select", *STAGED, *places, *more)
 
 
 def count() -> int:
@@ -49,15 +101,7 @@ def small(rows: int) -> tuple[dict[str, float], int]:
         produce(bootstrap, rows)
         os.environ.update(settings_env(bootstrap) | REQUIRED)
         ensure_started()
-        loaded, peak = run(["dlt", "pipeline", "kafka", "run"])
-        built, _ = build()
-        told = {
-            "loader_seconds": round(loaded, 1),
-            "build_seconds": round(built, 1),
-            "loader_peak_mb": round(peak),
-            "messages_per_second": round(rows / (loaded + built)),
-        }
-        return told, count()
+        return measured("read", "dlt", "pipeline", "kafka", "run") | build(), count()
 
 
 def spark(rows: int, folder: Path, *more: str) -> tuple[dict[str, float], int]:
@@ -66,15 +110,8 @@ def spark(rows: int, folder: Path, *more: str) -> tuple[dict[str, float], int]:
         os.environ.update(settings_env("127.0.0.1:1") | REQUIRED)
         ensure_started()
         places = ["--files", str(folder), "--option", "maxFilesPerTrigger=8"]
-        seconds, peak = run([str(ROOT / "scripts" / "spark"), *places, "--master", "local[2]", *more])
-        built, _ = build("--vars", "site_events_by: spark")
-        told = {
-            "spark_seconds": round(seconds, 1),
-            "build_seconds": round(built, 1),
-            "spark_peak_mb": round(peak),
-            "messages_per_second": round(rows / (seconds + built)),
-        }
-        return told, count()
+        told = measured("read", str(ROOT / "scripts" / "spark"), *places, "--master", "local[2]", *more)
+        return told | build("--vars", "site_events_by: spark"), count()
 
 
 def measure(rows: int) -> dict[str, object]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import time
@@ -23,13 +25,18 @@ from simulators.site_events import POISON, TOPIC, Message, send, settings_env
 from simulators.topic_files import TopicFiles
 from tests.conftest import ROOT
 from tests.dbt.star import Star, star
+from tests.dbt.test_site_funnel import DIMENSIONS
 from tests.spark.topic import AT, UNTIL, odd, parts
 
 pytestmark = pytest.mark.full
-STAGED = ("stg_kafka__receipts", "stg_kafka__sets", "stg_kafka__twin_sets", "stg_kafka__site_events")
-BY_SPARK = ("--vars", "site_events_by: spark")
+PAGE = (ROOT / "docs" / "spark.md").read_text()
+MODELS = (("staging", "stg_kafka__site_events"), ("marts", "fact_site_event"), ("reports", "rpt_funnel"))
 # Which run brought a row, and when, is told of the path and not of the event.
 LEFT_OUT = {"run_seq", "read_at"}
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 
 class Bench:
@@ -61,15 +68,19 @@ class Bench:
         assert done.returncode == code, done.stdout[-6000:]
         return done.stdout
 
-    def staged(self) -> list[tuple[Any, ...]]:
-        """All rows of the model, without what is left out."""
+    def built_rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows of the models, without what is left out."""
         query = self.built.landing.query
-        names = query(
-            "select column_name from information_schema.columns where table_schema = 'staging'"
-            " and table_name = 'stg_kafka__site_events' order by ordinal_position"
-        )
-        columns = ", ".join(f'"{name}"' for (name,) in names if name not in LEFT_OUT)
-        return query(f"select {columns} from staging.stg_kafka__site_events order by event_id")
+        found = {}
+        for schema, table in MODELS:
+            names = query(
+                "select column_name from information_schema.columns where table_name ="
+                f" '{table}' and table_schema = '{schema}' order by ordinal_position"
+            )
+            columns = ", ".join(f'"{name}"' for (name,) in names if name not in LEFT_OUT)
+            found[table] = query(f"select {columns} from {schema}.{table}")
+            found[table].sort(key=str)
+        return found
 
     def aside(self) -> list[tuple[Any, ...]]:
         """What is in quarantine, and why."""
@@ -106,7 +117,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def built(server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Star]:
-    with star(server, tmp_path_factory.mktemp("spark")) as found:
+    with star(server, tmp_path_factory.mktemp("spark"), selector="stream") as found:
         yield found
 
 
@@ -132,26 +143,35 @@ def land(bench: Bench, messages: list[Message]) -> None:
 def test_both_paths_give_equal_rows(bench: Bench) -> None:
     """Duplicates in a batch and across some, late events, tombstones, what nobody can use: all are in it."""
     dbt, told = bench.built.dbt, list(parts())
+    bench.built.landing.execute(*DIMENSIONS)
+    (line,) = (line for block in blocks("sh") for line in block.splitlines() if line.startswith("dbt build"))
+    by_page = [word for word in shlex.split(line, comments=True)[1:] if word not in ("--selector", "stream")]
     for part in told[:3]:
         bench.files.write(part)
-    bench.spark()
-    dbt("run", "--select", *STAGED, *BY_SPARK, "--full-refresh")
+    bench.spark("--watermark", "30 days")
+    dbt(*by_page, "--full-refresh")
     bench.files.write(told[3])
-    assert "batch 3" in bench.spark()
-    dbt("run", "--select", *STAGED, *BY_SPARK)
-    by_spark, aside = bench.staged(), bench.aside()
+    assert "batch 3" in bench.spark("--watermark", "30 days")
+    dbt(*by_page)
+    by_spark, aside = bench.built_rows(), bench.aside()
+    for sql in blocks("sql"):
+        rows = bench.built.landing.query(sql)
+        # Only one of the three has rows: no event was too late, and the hours agree.
+        assert bool(rows) == ("ops.commits" in sql), sql
 
     bench.forget()
     land(bench, [message for part in told for message in part])
-    dbt("run", "--select", *STAGED, "--full-refresh")
-    by_loader = bench.staged()
-    assert dict.fromkeys(by_spark) == dict.fromkeys(by_loader)
-    assert by_spark == by_loader
+    dbt("build", "--full-refresh")
+    by_loader = bench.built_rows()
+    for table, rows in by_loader.items():
+        assert by_spark[table] == rows, table
     assert aside == bench.aside()
-    assert len(by_spark) > 800
+    events = len(by_loader["stg_kafka__site_events"])
+    assert events == len(by_loader["fact_site_event"]) > 800
+    assert len(by_loader["rpt_funnel"]) > 100
     assert len({reason for *_, reason in aside}) >= 4
     print(
-        f"figure: {len(by_spark):,} events and {len(aside)} bad messages of {sum(map(len, told)):,} are equal"
+        f"figure: {events:,} events and {len(aside)} bad ones of {sum(map(len, told)):,} messages are equal"
     )
 
 
@@ -188,7 +208,9 @@ def test_kills_lose_nothing_and_repeat_nothing(bench: Bench) -> None:
     for point in KILLS:
         # A worker that dies fails its batch, and with that the job; the job itself can say nothing.
         code = 1 if point.startswith("load.") else -signal.SIGKILL
-        bench.spark("--no-hours", code=code, ADSTAR_KILL_AT=point)
+        output = bench.spark("--no-hours", code=code, ADSTAR_KILL_AT=point)
+        assert ("the next start reads it again [rows]" in output) == (code == 1), output
+        assert len(output) < 2_000, output
         landed.append(len(bench.flat()))
         assert bench.flat().items() <= wanted.items()
     assert len(set(landed)) > 1, "no kill came between two batches"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
+import re
+import shlex
 import sys
 from typing import Any
 
@@ -130,5 +131,23 @@ def test_the_lock_of_the_job_has_hashes_and_no_addresses() -> None:
     assert [pin for pin in shared if pin not in ours] == [], "judged by other versions than the loader's"
 
 
-def test_json_is_as_large_as_it_is_told() -> None:
-    assert json.loads(msgspec.json.encode(_spark._pair("a=b=c"))) == ["a", "b=c"]
+def test_the_pages_commands_are_understood(configured: Target) -> None:
+    """The others of the page run in test_spark_job.py; these need the connector, or a cluster."""
+    page = (ROOT / "docs" / "spark.md").read_text()
+    lines = [line for block in re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+             for line in block.splitlines()]  # fmt: skip
+    commands = [
+        words[1:] for line in lines if (words := shlex.split(line, comments=True))[0] == "scripts/spark"
+    ]
+    assert len(commands) == 3
+    for words in commands:
+        told = asked(*words)
+        _spark.plan(told)
+        _, environment = _spark.launch(told)
+        assert ("yarn" in words) == ("--py-files" in environment["PYSPARK_SUBMIT_ARGS"])
+
+
+def test_the_page_tells_every_option() -> None:
+    page = (ROOT / "docs" / "spark.md").read_text()
+    for option in vars(asked()):
+        assert option == "target" or f"`--{option.replace('_', '-')}`" in page, option
