@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -110,12 +112,14 @@ def spark(rows: int, folder: Path, *more: str) -> tuple[dict[str, float], int]:
         os.environ.update(settings_env("127.0.0.1:1") | REQUIRED)
         ensure_started()
         places = ["--files", str(folder), "--option", "maxFilesPerTrigger=8"]
-        told = measured("read", str(ROOT / "scripts" / "spark"), *places, "--master", "local[2]", *more)
+        command = [sys.executable, str(ROOT / "scripts" / "_spark.py"), *places, "--master", "local[2]"]
+        told = measured("read", *command, *more)
         return told | build("--vars", "site_events_by: spark"), count()
 
 
 def measure(rows: int) -> dict[str, object]:
     """Both, one after the other; they must have the same events."""
+    subprocess.run([str(ROOT / "scripts" / "spark"), "--help"], check=True, stdout=subprocess.DEVNULL)
     figures: dict[str, object] = {"messages": rows}
     figures["small"], events = small(rows)
     with tempfile.TemporaryDirectory(prefix="adstar-topic-") as name:
