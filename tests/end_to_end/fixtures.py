@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # all tests load this module, few need what is slow to import
     from tests.end_to_end.ledger import Funnel, Told
 
 DAYS = 10
-SMALL = {"people": True, "seed": 7, "days": 4, "scale": 0.3}
+SMALL = {"people": True, "seed": 7, "days": 8, "scale": 0.5}
 
 
 @dataclass(frozen=True)
