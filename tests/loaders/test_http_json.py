@@ -42,6 +42,7 @@ from loaders._core.run import Result, SourceRun
 from loaders._core.stream import Spool
 from loaders._core.warehouse import Target
 from loaders.http_json import LOADER, HttpJsonSettings
+from tests import preloaded
 from tests.conftest import database
 
 ROOT = Path(__file__).parents[2]
@@ -1112,7 +1113,7 @@ def commanded(
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("ADSTAR_HOME", str(ROOT))
     monkeypatch.setenv("ADSTAR_NOW", "2026-02-10T12:00:00+00:00")
-    return subprocess.run(
+    return preloaded.run(
         [Path(sys.executable).parent / "dlt", "pipeline", "http_json", "run"],
         cwd=folder,
         capture_output=True,

@@ -19,6 +19,7 @@ from loaders._core.topics import COLUMNS, ORIGINAL
 from loaders._core.warehouse import Target
 from loaders.kafka import KafkaSettings, Topic
 from simulators.kafka_cluster import KafkaCluster
+from tests import preloaded
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "runbooks" / "kafka.md").read_text()
@@ -59,7 +60,7 @@ def test_the_pages_settings_commands_and_queries_work(target: Target, tmp_path: 
         outputs = []
         for line in lines:
             command = [str(Path(sys.executable).with_name("dlt")), *shlex.split(line)[1:]]
-            process = subprocess.Popen(
+            process = preloaded.Popen(
                 command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
             if "--follow" in line:
