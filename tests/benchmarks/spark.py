@@ -9,13 +9,16 @@ is that of reading and of all that it starts, Postgres aside. Spark reads files 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -24,64 +27,86 @@ import psycopg2
 
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.warehouse import ensure_started
-from simulators.site_events import Message, settings_env
+from simulators.site_events import TOPIC, Message, send, settings_env
 from simulators.topic_files import TopicFiles
-from tests.benchmarks.kafka import TOPIC, cluster, messages, produce
-from tests.benchmarks.landing import run
+from tests.benchmarks.kafka import cluster
+from tests.benchmarks.landing import _memory
 from tests.benchmarks.promises import own_warehouse, tell
 from tests.conftest import ROOT
 
 FILE = 12_500  # messages of a file; each is one task of Spark's
 STAGED = ("stg_kafka__receipts", "stg_kafka__sets", "stg_kafka__twin_sets", "stg_kafka__site_events")
-REQUIRED = {f"SOURCES__KAFKA__TOPICS__{TOPIC.upper()}__REQUIRED": '["sent_at", "device_id", "events"]'}
+PARTITIONS = 96  # of which the mock cluster keeps 5 MB each
 
 
-class Cpu:
-    """CPU seconds of all that this process starts, and of the warehouse, within a `with`."""
+def messages(rows: int) -> Iterator[Message]:
+    """Batches of three events, about 1 kB each."""
+    chance = random.Random(5)
+    for number in range(rows):
+        device = f"d-{chance.randrange(50_000):05}"
+        at = 1_772_345_000_000 + number
+        body = {
+            "batch_id": f"{number:012x}",
+            "sent_at": _text(at),
+            "device_id": device,
+            "user_id": None if number % 3 else f"u-{chance.randrange(10_000)}",
+            "context": {
+                "page": {"url": f"https://shop.example/products/{chance.randrange(500)}?campaignid=7"},
+                "campaign": {"utm_source": "spring", "utm_medium": "cpc", "gclid": f"g-{number}"},
+                "locale": "de-DE",
+                "app": {"name": "shop", "version": "2.3.0", "platform": "web"},
+            },
+            "events": [
+                {
+                    "event_id": f"{chance.getrandbits(48):012x}-{n}",
+                    "event_name": chance.choice(("page_view", "view_item", "order")),
+                    "occurred_at": _text(at - 1000 * n),
+                    "properties": {
+                        "value": chance.randrange(9_000) / 100,
+                        "currency": "EUR",
+                        "items": [{"product_id": "7", "quantity": 2, "price": 12.5}],
+                    },
+                }
+                for n in range(3)
+            ],
+        }
+        yield Message(TOPIC, device.encode(), [("via", b"edge")], json.dumps(body).encode(), at)
 
-    def __init__(self) -> None:
-        self._seen: dict[tuple[int, float], float] = {}
-        self._before: dict[tuple[int, float], float] = {}
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> Cpu:
-        self._look()
-        self._before = dict(self._seen)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-        self._look()
-
-    @property
-    def seconds(self) -> float:
-        return sum(used - self._before.get(one, 0) for one, used in self._seen.items())
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.1):
-            self._look()
-
-    def _look(self) -> None:
-        postmaster = int((EmbeddedWarehouse().folder / "data" / "postmaster.pid").read_text().split()[0])
-        roots = [psutil.Process(), psutil.Process(postmaster)]
-        for process in (roots[1], *(child for root in roots for child in root.children(recursive=True))):
-            with suppress(psutil.NoSuchProcess):
-                used = process.cpu_times()
-                self._seen[process.pid, process.create_time()] = used.user + used.system
+def _text(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat()
 
 
 def measured(name: str, *command: str) -> dict[str, float]:
-    """Run a command; its figures under this name."""
-    with Cpu() as cpu:
-        seconds, peak = run(command)
+    """Run a command; its figures under this name. Looking is rare, since it costs what it measures."""
+    postmaster = int((EmbeddedWarehouse().folder / "data" / "postmaster.pid").read_text().split()[0])
+    server = psutil.Process(postmaster)
+    before, used, peak = _used(server), {}, 0.0
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            used |= _used(server) | _used(psutil.Process(process.pid))
+            peak = max(peak, _memory(process.pid))
+            time.sleep(0.5)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed")
+    used |= _used(server)
     return {
-        f"{name}_seconds": round(seconds, 1),
-        f"{name}_cpu_seconds": round(cpu.seconds, 1),
+        f"{name}_seconds": round(time.perf_counter() - began, 1),
+        f"{name}_cpu_seconds": round(sum(each - before.get(one, 0) for one, each in used.items()), 1),
         f"{name}_peak_mb": round(peak),
     }
+
+
+def _used(parent: psutil.Process) -> dict[tuple[int, float], float]:
+    """CPU seconds of a process and of those below it, by number and birth."""
+    found = {}
+    with suppress(psutil.NoSuchProcess):
+        for each in (parent, *parent.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                used = each.cpu_times()
+                found[each.pid, each.create_time()] = used.user + used.system
+    return found
 
 
 def build(*more: str) -> dict[str, float]:
@@ -99,9 +124,9 @@ def count() -> int:
 
 def small(rows: int) -> tuple[dict[str, float], int]:
     """The loader and the build; figures, and how many events there are."""
-    with own_warehouse(), cluster(96) as bootstrap:
-        produce(bootstrap, rows)
-        os.environ.update(settings_env(bootstrap) | REQUIRED)
+    with own_warehouse(), cluster(PARTITIONS) as bootstrap:
+        send(messages(rows), bootstrap, PARTITIONS)
+        os.environ.update(settings_env(bootstrap))
         ensure_started()
         return measured("read", "dlt", "pipeline", "kafka", "run") | build(), count()
 
@@ -109,7 +134,7 @@ def small(rows: int) -> tuple[dict[str, float], int]:
 def spark(rows: int, folder: Path, *more: str) -> tuple[dict[str, float], int]:
     """The job and the build that reads what it has landed."""
     with own_warehouse():
-        os.environ.update(settings_env("127.0.0.1:1") | REQUIRED)
+        os.environ.update(settings_env("127.0.0.1:1"))
         ensure_started()
         places = ["--files", str(folder), "--option", "maxFilesPerTrigger=8"]
         command = [sys.executable, str(ROOT / "scripts" / "_spark.py"), *places, "--master", "local[2]"]
@@ -123,8 +148,8 @@ def measure(rows: int) -> dict[str, object]:
     figures: dict[str, object] = {"messages": rows}
     figures["small"], events = small(rows)
     with tempfile.TemporaryDirectory(prefix="adstar-topic-") as name:
-        files = TopicFiles(Path(name), 96)
-        told = (Message(TOPIC, key, [], value, 1_772_345_000_000) for key, value in messages(rows))
+        files = TopicFiles(Path(name), PARTITIONS)
+        told = messages(rows)
         while some := list(islice(told, FILE)):
             files.write(some)
         for label, more in (("spark", ["--no-hours"]), ("spark_with_hours", [])):
