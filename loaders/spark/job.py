@@ -41,7 +41,8 @@ MESSAGE = (
 
 https://spark.apache.org/docs/latest/streaming/structured-streaming-kafka-integration.html
 """
-_CAUSE = re.compile(r"(?:Caused by: )?[\w.]*(?:Error|Exception)\b.*:")
+_CAUSE = re.compile(r"[\w.]*(?:Error|Exception): [^\n]*")
+_LONG = 400  # letters of a cause
 COLUMNS = ("key", "value", "partition", "offset", "timestamp", "timestampType", "headers")
 
 
@@ -218,7 +219,7 @@ def session() -> SparkSession:
         .config("spark.sql.execution.arrow.maxRecordsPerBatch", "2000")
         .getOrCreate()
     )
-    spark.sparkContext.setLogLevel(os.environ.get("ADSTAR_SPARK_LOG", "ERROR"))
+    spark.sparkContext.setLogLevel(os.environ.get("ADSTAR_SPARK_LOG", "OFF"))
     return spark
 
 
@@ -243,11 +244,8 @@ def _is_idle(query: Any) -> bool:
 
 def _told(error: Exception) -> str:
     """What matters of an error of Spark's, which brings along where it passed: its causes, without places."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    found = (
-        [line for line in lines if _CAUSE.match(line)] or [line for line in lines if line] or [repr(error)]
-    )
-    return " / ".join(dict.fromkeys(found[:1] + found[-1:]))
+    found = _CAUSE.findall(str(error)) or [str(error) or repr(error)]
+    return " / ".join(each[:_LONG] for each in dict.fromkeys(found[:1] + found[-1:]))
 
 
 if __name__ == "__main__":

@@ -209,6 +209,7 @@ def test_kills_lose_nothing_and_repeat_nothing(bench: Bench) -> None:
         # A worker that dies fails its batch, and with that the job; the job itself can say nothing.
         code = 1 if point.startswith("load.") else -signal.SIGKILL
         output = bench.spark("--no-hours", code=code, ADSTAR_KILL_AT=point)
+        assert ("Python worker exited unexpectedly" in output) == (code == 1), output
         assert ("the next start reads it again [rows]" in output) == (code == 1), output
         assert len(output) < 2_000, output
         landed.append(len(bench.flat()))
