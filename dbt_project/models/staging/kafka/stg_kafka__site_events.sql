@@ -47,6 +47,9 @@
     'device_platform': ['app', 'platform'],
 } -%}
 {%- set by_spark = site_events_by_spark() -%}
+{%- set uncounted = 'uncounted' if by_spark else 'first_landed' -%}
+{%- set told_count = 'first_landed.told_count, ' if by_spark else '' -%}
+{%- set told_quantity = 'first_landed.told_quantity, ' if by_spark else '' -%}
 {%- set newest = 0 -%}
 {%- set newest_by_spark = 0 -%}
 {%- if is_incremental() -%}
@@ -140,7 +143,7 @@ uncounted as (
 ),
 {%- endif %}
 
-goods as ({{ exploded('uncounted' if by_spark else 'first_landed', ['known_id'], 'items', {'quantity': ['quantity']}) }}
+goods as ({{ exploded(uncounted, ['known_id'], 'items', {'quantity': ['quantity']}) }}
 ),
 
 counted as (
@@ -190,10 +193,8 @@ renamed as (
 
         -- numbers
         {{ to_money('first_landed.order_amount') }} as order_amount,
-        cast(coalesce({% if by_spark %}first_landed.told_count, {% endif %}counted.item_count, 0) as integer) as item_count,
-        cast(
-            coalesce({% if by_spark %}first_landed.told_quantity, {% endif %}counted.item_quantity, 0) as bigint
-        ) as item_quantity,
+        cast(coalesce({{ told_count }}counted.item_count, 0) as integer) as item_count,
+        cast(coalesce({{ told_quantity }}counted.item_quantity, 0) as bigint) as item_quantity,
 
         -- times
         coalesce(
