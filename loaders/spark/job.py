@@ -53,8 +53,8 @@ class Stopped(Exception):
 def main() -> int:
     """Run the plan of the standard input; the exit code."""
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)
-    for noisy in ("py4j", "pyspark"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    for noisy in ("py4j", "pyspark"):  # what goes wrong is told once, at the end
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     redact.install()
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
     redact.secret(plan.secrets.password)
