@@ -28,7 +28,7 @@ OTHERWISE = words(
     "avg concat json_serialize regexp_count regexp_instr regexp_replace regexp_substr trunc version"
 )
 # By their first word, as all words of a statement are looked up.
-_CLAUSES_NOT_SHOWN = {
+_CLAUSES_NOT_SHOWN: dict[str, list[tuple[str, ...]]] = {
     "connect": [("connect", "by")],
     "group": [("group", "by", "all")],
     "ignore": [("ignore", "nulls")],
