@@ -12,7 +12,7 @@ import re
 MARK = "\ue000"
 _UNHOLDABLE = re.compile("[\x00\ud800-\udfff\ue000]")
 _MARK_BYTES, _MARK_LEAD = MARK.encode(), MARK.encode()[:1]
-_ESCAPED = re.compile(MARK + "([0-9a-f]{4})")
+_ESCAPED = re.compile(MARK + "([0-9a-fA-F]{4})")
 
 
 def escape(text: str) -> str:

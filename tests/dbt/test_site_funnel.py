@@ -25,6 +25,7 @@ from loaders._core import configure, warehouse
 from loaders._core.declare import Clock
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.run import SourceRun
+from loaders._core.text import unescape
 from simulators.business import Business
 from simulators.kafka_cluster import KafkaCluster
 from simulators.people import People
@@ -218,6 +219,37 @@ class Probes:
             value = json.dumps(body).encode()
             send([Message(TOPIC, number.encode(), [], value, int(now * 1000))], self._bootstrap)
             self.happened[number] = now
+
+
+def test_no_event_is_lost_for_its_characters(stream: Stream, second: Funnel) -> None:
+    """JSON may spell characters that no text of Postgres holds: they become what raw has in their place."""
+    half, other = r"\ud83d", r"\ude00"
+    spelled = [
+        *(r"\u0000", r"\u0000\u0000", half, other, half + other, half + half + other, other + half),
+        *(r"\\u0000", r"\\\u0000", "\\\\" + half + other, "\\\\" + other, r"\uD83Dx"),
+    ]
+    events = [
+        f'{{"event_id": "odd-{n}", "event_name": "page_view", "occurred_at": "2026-03-02T05:00:00Z",'
+        f' "properties": {{"order_id": "{text}"}}}}'
+        for n, text in enumerate(spelled)
+    ]
+    value = (
+        '{"batch_id": "odd", "sent_at": "2026-03-02T05:00:01Z", "device_id": "odd", "user_id": null,'
+        f' "context": {{"locale": "{spelled[0]}", "campaign": {{"utm_source": "spring"}}}},'
+        f' "events": [{", ".join(events)}]}}'
+    )
+    moment = int(SECOND.timestamp() * 1_000)
+    send([Message(TOPIC, b"odd", [], value.encode(), moment)], stream.cluster.bootstrap)
+    stream.land(SECOND, SECOND)
+    stream.built.dbt("run")
+    found = stream.built.landing.query(
+        "select event_id, order_id, locale, utm_source from staging.stg_kafka__site_events"
+        " where event_id like 'odd-%'"
+    )
+    assert {each[0]: unescape(each[1]) for each in found} == {
+        f"odd-{n}": json.loads(f'"{text}"') for n, text in enumerate(spelled)
+    }
+    assert {(unescape(locale), source) for _, _, locale, source in found} == {("\0", "spring")}
 
 
 def _text(moment: float) -> str:

@@ -29,6 +29,9 @@ ODD = (
     '"ping"',
     "null",
     '{"event_id": "Zürich \ue000 \\"1\\"", "event_name": "", "properties": {"items": []}}',
+    # what JSON may spell and no text of Postgres holds
+    r'{"event_id": "\u0000", "event_name": "half \ud83d", "properties":'
+    r' {"order_id": "\ude00 \ud83d\ude00 \\u0000", "items": [{"name": "\u0000", "quantity": 2}]}}',
 )
 CONTEXTS = (
     None,

@@ -22,7 +22,7 @@
     from {{ relation }} as landed
     {%- if beside %}
     cross join lateral unnest(array[
-        case when pg_input_is_valid(landed.{{ object }}, 'jsonb') then cast(landed.{{ object }} as jsonb) end
+        {{ json_document('landed.' ~ object) }}
     ]) as objects (document)
     {%- endif %}
     cross join lateral jsonb_array_elements({{ json_list('landed.' ~ list) }})
