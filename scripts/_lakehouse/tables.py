@@ -148,12 +148,17 @@ class LakeTable:
         if doomed:
             table.maintenance.expire_snapshots().by_ids(doomed).commit()
             table = table.refresh()
-        named = _named(table)
         files = self._lake.files()
+        old = [
+            path
+            for path, about in files.find(table.location(), detail=True).items()
+            if (about.get("LastModified") or datetime.fromtimestamp(about.get("mtime", 0), UTC)) <= since
+        ]
+        # Which files a version names stands in manifests, and reading those of all versions costs seconds.
+        named = _named(table) if old else set()
         removed = 0
-        for path, about in files.find(table.location(), detail=True).items():
-            made = about.get("LastModified") or datetime.fromtimestamp(about.get("mtime", 0), UTC)
-            if _path(path) not in named and made <= since:
+        for path in old:
+            if _path(path) not in named:
                 files.rm_file(path)
                 removed += 1
                 kill_point("lake.removing")
@@ -316,8 +321,9 @@ def _named(table: Table) -> set[str]:
     for snapshot in table.snapshots():
         named.add(snapshot.manifest_list)
         for manifest in snapshot.manifests(table.io):
-            named.add(manifest.manifest_path)
-            named |= {entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io)}
+            if manifest.manifest_path not in named:  # versions share them
+                named.add(manifest.manifest_path)
+                named |= {entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io)}
     return {_path(each) for each in named}
 
 
