@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from loaders._core.errors import ConfigurationError
 from loaders._core.naming import SYSTEM_COLUMNS
 from loaders._core.sets import BLOCK_ROWS, SpooledFile, write
+from loaders._core.text import escape_in_json
 from loaders._core.warehouse import Target
 
 # https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html, .../copy_json.html
@@ -188,6 +189,8 @@ def lines(rows: pa.RecordBatch | pa.Table, documents: Collection[str], *, all_js
 def _document(text: str | None, is_json: bool) -> msgspec.Raw | str | None:
     if not text or not (is_json or text[0] in "[{"):
         return text
+    if "\\u" in text:  # half a pair would make a text of it all
+        text = escape_in_json(text)
     raw = text.encode()
     try:
         msgspec.json.decode(raw)

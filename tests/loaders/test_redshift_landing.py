@@ -21,6 +21,8 @@ import boto3
 import psycopg2
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loaders._core.databases.declared import Table
 from loaders._core.databases.redshift import held_as
@@ -35,6 +37,7 @@ from loaders._core.quarantine import retried
 from loaders._core.redshift import LINE_BYTES, TEXT_BYTES, fitted, lines
 from loaders._core.run import Result, SourceRun
 from loaders._core.stream import Keyed, Rejected
+from loaders._core.text import unescape
 from loaders._core.warehouse import Target
 from loaders.rds import LOADER as RDS
 from loaders.rds import RdsSettings
@@ -219,6 +222,27 @@ def test_lines_are_never_longer_than_copy_takes() -> None:
     assert LINE_BYTES - 140_000 < len(first) < LINE_BYTES
     assert kept.slice(1).equals(table.slice(1))
     assert {(m.run_seq, m.row_no) for m in misfits} == {(1, 0)}
+
+
+@given(
+    st.recursive(
+        st.text(st.one_of(st.sampled_from("\0\\u\ud83d\ude00"), st.characters(exclude_characters="\ue000"))),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text("ab"), inner),
+    )
+)
+def test_documents_stay_documents_whatever_their_strings_spell(value: Any) -> None:
+    """SUPER can hold no U+0000 and no half pair: they become what raw has in their place."""
+    (line,) = lines(pa.table({"document": [json.dumps([value])]}), {"document"}).splitlines()
+    held = json.loads(line)["document"]
+    assert "\0" not in str(held)
+    line.decode().encode()  # no half pair
+    assert unescaped(held) == json.loads(json.dumps([value]))
+
+
+def unescaped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: unescaped(each) for name, each in value.items()}
+    return [unescaped(each) for each in value] if isinstance(value, list) else unescape(value)
 
 
 def test_a_long_record_of_the_quarantine_comes_back_whole(vendor: Vendor) -> None:
