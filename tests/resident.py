@@ -28,6 +28,7 @@ SECONDS = 1800
 ANY_DATABASE = "any_database_of_tests"
 ANYWHERE = {"DATABASE": ANY_DATABASE, "PORT": "1", "PASSWORD": "any"}
 KEEP = "keep what is parsed"
+READ_LATE = {"{verify_all: true}", "site_events_by: spark"}
 PARSED_FOR = ("DBT_PROJECT_DIR", "ADSTAR_TARGET", "ADSTAR_SCHEMA_PREFIX")
 
 
@@ -90,7 +91,7 @@ def _serve() -> None:
         request = json.loads(line)
         arguments, environment = request["arguments"], request["environment"]
         # Read where SQL is rendered; of others the parsed project might depend, too.
-        assert "--vars" not in arguments or "{verify_all: true}" in arguments
+        assert "--vars" not in arguments or READ_LATE & set(arguments)
         key = tuple(map(environment.get, PARSED_FOR))
         if key not in manifests:
             manifests[key] = _parsed(key, environment)
