@@ -200,6 +200,20 @@ def _transpose(rows: Sequence[Any]) -> list[tuple[Any, ...]]:
     return list(zip(*map(msgspec.structs.astuple, rows), strict=True))
 
 
+def value_of(document: str) -> str:
+    """The one JSON value of a document, as it is spelled; also one that spells half a pair of surrogates.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    return _value(document)
+
+
+def elements_of(document: str) -> list[str]:
+    """As ``value_of``, of each element of a list."""
+    return _elements(_value(document))
+
+
 def _struct(fields: Sequence[tuple[str, Any]], strict: bool = True) -> Any:
     """A structure with these JSON names; ``strict`` refuses any other."""
     return msgspec.defstruct(

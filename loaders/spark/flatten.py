@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,9 +18,9 @@ import msgspec
 import pyarrow as pa
 
 from loaders._core.privacy.values import Personal, Protection
-from loaders._core.records import Page, Path, RecordReader
+from loaders._core.records import Page, Path, RecordReader, elements_of, value_of
 from loaders._core.stream import Rejected, Rows
-from loaders._core.text import MARK, unescape
+from loaders._core.text import MARK, escape_in_json, unescape
 from loaders._core.topics import Batch, Cut
 from loaders.spark.plan import PERSONAL
 
@@ -200,22 +201,28 @@ def _shaped(count: int, columns: Mapping[str, Any]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
-def _elements(text: str | None) -> Sequence[msgspec.Raw]:
+def _elements(text: str | None) -> Sequence[bytes | msgspec.Raw]:
     """The elements of a landed JSON list; none of what is no list."""
     if not text or text[0] != "[":
         return ()
+    whole = _unescaped(text)
     try:
-        return _LIST.decode(_unescaped(text))
-    except msgspec.DecodeError:
-        return ()
+        return _LIST.decode(whole)
+    except msgspec.DecodeError:  # also of half a pair of surrogates, which JSON may spell
+        with suppress(ValueError):
+            return [each.encode() for each in elements_of(whole)]
+    return ()
 
 
 def _json(text: str | None) -> bytes:
     """A landed text that is JSON; that of an object if it is none."""
+    whole = _unescaped(text or "")
     try:
-        return bytes(msgspec.json.decode(_unescaped(text or ""), type=msgspec.Raw))
-    except msgspec.DecodeError:
-        return _EMPTY
+        return bytes(msgspec.json.decode(whole, type=msgspec.Raw))
+    except msgspec.DecodeError:  # as above
+        with suppress(ValueError):
+            return value_of(whole).encode()
+    return _EMPTY
 
 
 def _unescaped(text: str) -> str:
@@ -241,11 +248,11 @@ def _known(ids: pa.Array, messages: pa.Array, places: pa.Array) -> pa.Array:
 
 def _items(text: str | None) -> tuple[int, int]:
     """How many lines a list of goods has, and how many pieces; a line that says no number is one piece."""
-    found = _elements(text)
+    found = _elements(text and escape_in_json(text))
     return len(found), sum(map(_quantity, found))
 
 
-def _quantity(item: msgspec.Raw) -> int:
+def _quantity(item: bytes | msgspec.Raw) -> int:
     try:
         told = bytes(_ITEM.decode(item).quantity)
         text = _TEXT.decode(told) if told[:1] == b'"' else told.decode()
