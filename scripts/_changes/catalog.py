@@ -24,7 +24,6 @@ from _changes.facts import (
     Withheld,
 )
 from _changes.steps import State
-
 from loaders._core.warehouse import Target
 
 _SYSTEM = ("information_schema", "catalog_history")

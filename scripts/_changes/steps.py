@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
+
 from _changes.facts import (
     PUBLIC,
     Change,
@@ -27,7 +28,6 @@ from _changes.facts import (
     There,
     Withheld,
 )
-
 from loaders._core.errors import ConfigurationError
 
 KINDS = ("schemas", "roles", "grants", "members", "search_paths", "unmanaged", "sql")
