@@ -56,15 +56,15 @@ def test_a_batch_lands_once_however_often_its_tasks_ran(prepared: Target, tmp_pa
     with Sink(prepared, "site_events") as sink:
         sink.empty()
         told = [write(prepared, sink, tmp_path / name, messages) for name in ("a", "again")]
-        assert told == [[{"events": 14, "rejected": 6}]] * 2
+        assert told == [[{"events": 15, "rejected": 6}]] * 2
         first = sink.take("query:0")
-        assert (first.events, first.known, first.rejected) == (11, 0, 6)
+        assert (first.events, first.known, first.rejected) == (12, 0, 6)
         assert sink.has("query:0")
         assert not sink.has("query:1")
         second = sink.take("query:1")
-        assert (second.events, second.known, second.rejected) == (0, 11, 0)
+        assert (second.events, second.known, second.rejected) == (0, 12, 0)
     found = query(prepared, f"select event_id, message_id, _account from raw_kafka.{FLAT}")
-    assert len(found) == 11
+    assert len(found) == 12
     assert ("exact", "3:0:0", "site_events") in found
     commits = "select run_seq, load_id from ops.commits order by 1"
     (one, _), (two, name) = query(prepared, commits)
