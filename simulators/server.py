@@ -267,17 +267,27 @@ def application(state: State, routes: list[Route]) -> Callable[[Scope, Receive, 
         query = {name: value for name, value in pairs if name not in SECRETS}
         seen: dict[str, Any] = {"method": scope["method"], "path": scope["path"], "query": query, "bytes": 0}
 
+        def note() -> None:
+            state.log_request(**seen, seconds=time.perf_counter() - began, now=state.now.isoformat())
+
+        ended = False
+
         async def noted(message: Scope) -> None:
+            nonlocal ended
             if message["type"] == "http.response.start":
                 seen["status"] = message["status"]
             else:
                 seen["bytes"] += len(message.get("body", b""))
+                ended = not message.get("more_body", False)
+            if ended:
+                note()  # before it is sent: who has an answer finds it in the log
             await send(message)
 
         try:
             await inner(scope, receive, noted)
         finally:
-            state.log_request(**seen, seconds=time.perf_counter() - began, now=state.now.isoformat())
+            if not ended:
+                note()
 
     return logged
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,11 +10,14 @@ import sys
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
-from simulators.server import Simulator
+from simulators.server import Simulator, application
 
 NOW = datetime(2026, 3, 1, 6, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
@@ -75,6 +79,23 @@ def test_settings_point_the_loaders_here() -> None:
         assert env["SOURCES__GOOGLE_ADS__TOKEN_URL"] == sim.token_url
         assert env["SOURCES__GOOGLE_ADS__LOGIN_CUSTOMER_ID"] == sim.business.accounts("google_ads")[0].id
         assert httpx.get(f"{sim.state.base_url}/_sim/settings").json() == env
+
+
+def test_who_has_an_answer_finds_it_in_the_log() -> None:
+    state = Simulator(seed=3, days=5, now=NOW).state
+    served = application(state, [Route("/here", lambda _: PlainTextResponse("body"))])
+    scope = {"type": "http", "method": "GET", "path": "/here", "query_string": b"", "headers": []}
+    logged: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    async def send(_: Any) -> None:
+        logged.append(len(state.requests))
+
+    asyncio.run(served(scope, receive, send))
+    assert logged == [0, 1], "when the head and the body of the answer are sent"
+    assert (state.requests[0]["status"], state.requests[0]["bytes"]) == (200, 4)
 
 
 def test_sources_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
