@@ -162,17 +162,15 @@ class Reading:
         taken = 0
         heard = time.monotonic()
         while wanted and taken < PACKAGE and self._has_budget():
-            batch = self._log.take(min(AT_ONCE, self._left), WAIT_SECONDS)
+            batch = self._log.take(min(AT_ONCE, self._left, PACKAGE - taken), WAIT_SECONDS)
             if batch.offsets:
                 yield from self._cut.documents(batch)
             taken += len(batch)
             self._left -= len(batch)
             for partition, offset in zip(batch.partitions, batch.offsets, strict=True):
                 self._positions[partition].next = offset + 1
-            for (
-                partition,
-                offset,
-            ) in batch.ends.items():  # beyond marks of transactions, which are no messages
+            # Beyond marks of transactions, which are no messages.
+            for partition, offset in batch.ends.items():
                 self._positions[partition].next = max(self._positions[partition].next, offset)
             if batch.gone:
                 yield from self._look_again()

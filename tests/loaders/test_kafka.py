@@ -284,7 +284,7 @@ def test_a_run_takes_what_its_budget_allows_in_as_many_packages_as_it_takes(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(topics, "PACKAGE", 40)
-    monkeypatch.setattr(topics, "AT_ONCE", 20)
+    monkeypatch.setattr(topics, "AT_ONCE", 30)
     bench.create(2)
     for partition in range(2):
         bench.put(*[GOOD] * 70, partition=partition)
