@@ -37,7 +37,7 @@ from tests.deploy.publishing import (
 )
 
 BOUNDS = ROOT / "dbt_project" / "publish.yml"
-SIZES = [pytest.param(10, 3, id="small"), pytest.param(200, 40, id="full", marks=pytest.mark.full)]
+SIZES = [pytest.param(20, 5, id="small"), pytest.param(200, 40, id="full", marks=pytest.mark.full)]
 
 
 @pytest.fixture
