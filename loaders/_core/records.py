@@ -101,7 +101,7 @@ class RecordReader:
             except (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid):
                 pass  # as above
         try:
-            return self._slow([_members(_value(record.decode())) for record in records])
+            return self._slow([_members(value_of(record.decode())) for record in records])
         except (ValueError, RecursionError) as error:
             raise BadBody(f"not a JSON object in UTF-8: {error}") from None
 
@@ -128,7 +128,7 @@ class RecordReader:
         return Page(len(rows), columns, escaped, frozenset(new))
 
     def _find(self, document: str) -> list[dict[str, str]]:
-        found = _value(document)
+        found = value_of(document)
         for key in self.records:
             found = _members(found).get(key, "null")
             if found == "null":
@@ -200,20 +200,6 @@ def _transpose(rows: Sequence[Any]) -> list[tuple[Any, ...]]:
     return list(zip(*map(msgspec.structs.astuple, rows), strict=True))
 
 
-def value_of(document: str) -> str:
-    """The one JSON value of a document, as it is spelled; also one that spells half a pair of surrogates.
-
-    Raises:
-        ValueError: it is no JSON.
-    """
-    return _value(document)
-
-
-def elements_of(document: str) -> list[str]:
-    """As ``value_of``, of each element of a list."""
-    return _elements(_value(document))
-
-
 def _struct(fields: Sequence[tuple[str, Any]], strict: bool = True) -> Any:
     """A structure with these JSON names; ``strict`` refuses any other."""
     return msgspec.defstruct(
@@ -258,8 +244,12 @@ def _refuse(constant: str) -> None:
 _SCAN = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse).raw_decode
 
 
-def _value(document: str) -> str:
-    """The one value of a document, without the space around it."""
+def value_of(document: str) -> str:
+    """The one JSON value of a document as it is spelled, without space around; it may have lone surrogates.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
     start = _skip(document, 0)
     end = _SCAN(document, start)[1]
     if _skip(document, end) != len(document):
@@ -295,6 +285,11 @@ def _elements(text: str) -> list[str]:
         at = _skip(text, end)
         at = _skip(text, at + 1) if text[at] == "," else at
     return elements
+
+
+def elements_of(document: str) -> list[str]:
+    """As ``value_of``, of each element of a list."""
+    return _elements(value_of(document))
 
 
 def _skip(text: str, at: int) -> int:
