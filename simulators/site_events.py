@@ -67,6 +67,10 @@ class Message(NamedTuple):
     value: bytes | None
     timestamp: int
 
+    def partition(self, partitions: int) -> int:
+        """Where it goes in a topic of so many: what has one key goes to one place, always to the same."""
+        return crc32(self.key or b"") % partitions
+
 
 class Source(NamedTuple):
     """Where a visit's address says it came from: the channel, and the campaign if the address has its id."""
@@ -421,7 +425,7 @@ def send(messages: Iterable[Message], bootstrap: str, partitions: int = 4) -> in
                     message.topic,
                     message.value,
                     message.key,
-                    partition=crc32(message.key or b"") % partitions,
+                    partition=message.partition(partitions),
                     timestamp=message.timestamp,
                     headers=list(message.headers),
                 )

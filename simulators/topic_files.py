@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
-from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -54,12 +53,8 @@ class TopicFiles:
         part.rename(self.folder / f"{number:06}.parquet")
         return len(rows)
 
-    def partition(self, message: Message) -> int:
-        """Where a message goes."""
-        return crc32(message.key or b"") % self._partitions
-
     def _row(self, message: Message) -> dict[str, object]:
-        partition = self.partition(message)
+        partition = message.partition(self._partitions)
         offset = self._next[partition]
         self._next[partition] += 1
         return {

@@ -46,7 +46,6 @@ class Landed:
     """What became of a batch."""
 
     events: int
-    known: int
     rejected: int
 
 
@@ -108,14 +107,12 @@ class Sink:
         Raises:
             LeaseLost: another job has taken over; nothing was written.
         """
-        landed = Landed(0, 0, 0)
+        landed = Landed(0, 0)
         run_seq = self._lease.advance()
         kill_point("commit.before")
 
         def write(cursor: Any) -> None:
             waiting = f"{SCHEMA}.{self.waiting}"
-            cursor.execute(f"select count(distinct event_id) from {waiting} where reason is null")
-            different = int(cursor.fetchone()[0])
             cursor.execute(
                 f"insert into {SCHEMA}.{FLAT} (_run_seq, _row_no, _account, _dlt_load_id, {_NAMES})"
                 f" select %s, row_number() over (order by source_partition, source_offset, element_no::int),"
@@ -125,7 +122,6 @@ class Sink:
                 [run_seq, self._topic, batch],
             )
             landed.events = cursor.rowcount
-            landed.known = different - landed.events
             cursor.execute(
                 f"insert into {SCHEMA}.quarantine (_run_seq, _row_no, _account, _dlt_load_id, resource,"
                 " reason, source_key, raw_bytes, detected_at)"
