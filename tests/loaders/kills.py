@@ -1,4 +1,4 @@
-"""Cases of a run killed at each point, with its folder kept and wiped; the quick ones in every test run."""
+"""Cases of a run killed at each point, each in two ways; the quick ones in every test run."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import pytest
 from loaders._core.crash import POINTS
 
 
-def kills(quick: Collection[tuple[str, bool]]) -> list[Any]:
-    """``(point, wiped)`` for all points; those that are not quick are marked full."""
+def kills(
+    quick: Collection[tuple[str, bool]],
+    points: Collection[str] = POINTS,
+    ways: tuple[str, str] = ("kept", "wiped"),  # what is done with the run's folder
+) -> list[Any]:
+    """``(point, whether in the second way)``; those that are not quick are marked full."""
     return [
         pytest.param(
             point,
-            wiped,
-            id=f"{point} {'wiped' if wiped else 'kept'}",
-            marks=[] if (point, wiped) in quick else [pytest.mark.full],
+            second,
+            id=f"{point} {ways[second]}",
+            marks=[] if (point, second) in quick else [pytest.mark.full],
         )
-        for point in POINTS
-        for wiped in (False, True)
+        for point in points
+        for second in (False, True)
     ]

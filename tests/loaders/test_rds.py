@@ -31,6 +31,7 @@ from loaders._core.warehouse import Target
 from loaders.rds import LOADER, RdsSettings
 from tests import preloaded
 from tests.conftest import PRIVACY_KEY, ROOT, drop, recreate
+from tests.loaders.kills import kills
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 ITEMS = """
@@ -708,16 +709,7 @@ def test_a_row_that_the_warehouse_refuses_is_not_repeated_in_the_message(
 
 POINTS = ["read.first_page", "read.file_written", "load.done", "commit.inside", "commit.after"]
 QUICK = [("read.file_written", True), ("commit.inside", False)]
-KILLS = [
-    pytest.param(
-        point,
-        first,
-        id=f"{point} of {'the first run' if first else 'a later run'}",
-        marks=[] if (point, first) in QUICK else [pytest.mark.full],
-    )
-    for point in POINTS
-    for first in (True, False)
-]
+KILLS = kills(QUICK, POINTS, ("of a later run", "of the first run"))
 
 
 @pytest.mark.parametrize(("point", "first"), KILLS)
