@@ -62,7 +62,7 @@ NOTHING = State(partition=None, rows=0, token="0")  # noqa: S106
 
 
 class Snapshot(Protocol):
-    """One state of a mart; see ``export_postgres.Snapshot``."""
+    """One state of a mart; see ``_exporting.postgres.Snapshot``."""
 
     columns: tuple[Column, ...]
     publish: int | None
@@ -77,7 +77,7 @@ class Snapshot(Protocol):
 
 
 class Engine(Protocol):
-    """A warehouse that marts are read from; see ``export_postgres.Postgres``."""
+    """A warehouse that marts are read from; see ``_exporting.postgres.Postgres``."""
 
     def marts(self, schema: str) -> list[str]:
         """What there is to export."""

@@ -39,7 +39,7 @@ from loaders._core.warehouse import Target
 
 # Two: one leaves a core idle.
 LOAD_WORKERS = 2
-# Arrow's own pool keeps what was freed: a quarter of a large run's memory, which `_trim` could not give back.
+# Arrow's own pool keeps what was freed: a sixth of a large run's memory, which `_trim` could not give back.
 pa.set_memory_pool(pa.system_memory_pool())
 _COLUMN_TYPES = {
     "_run_seq": "bigint",

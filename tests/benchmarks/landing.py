@@ -52,7 +52,7 @@ def run(command: Sequence[str], environment: dict[str, str] | None = None) -> tu
     process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL)
     together, ended = 0.0, 0
     while not ended:
-        together = max(together, _memory(process.pid))
+        together = max(together, memory(process.pid))
         time.sleep(0.05)
         ended, status, usage = os.wait4(process.pid, os.WNOHANG)
     seconds = time.perf_counter() - started
@@ -63,7 +63,7 @@ def run(command: Sequence[str], environment: dict[str, str] | None = None) -> tu
     return seconds, max(together, usage.ru_maxrss * scale / 1e6)
 
 
-def _memory(parent: int) -> float:
+def memory(parent: int) -> float:
     """MB that a process and those it has started have in memory now; what they share counts once."""
     total = 0
     with suppress(psutil.NoSuchProcess):

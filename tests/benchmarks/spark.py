@@ -30,7 +30,7 @@ from loaders._core.warehouse import ensure_started
 from simulators.site_events import TOPIC, Message, send, settings_env
 from simulators.topic_files import TopicFiles
 from tests.benchmarks.kafka import cluster
-from tests.benchmarks.landing import _memory
+from tests.benchmarks.landing import memory
 from tests.benchmarks.promises import own_warehouse, tell
 from tests.conftest import ROOT
 
@@ -86,7 +86,7 @@ def measured(name: str, *command: str) -> dict[str, float]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             used |= _used(server) | _used(psutil.Process(process.pid))
-            peak = max(peak, _memory(process.pid))
+            peak = max(peak, memory(process.pid))
             time.sleep(0.5)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
