@@ -34,11 +34,9 @@ renamed as (
         link_url,
         coalesce(
             nullif(link_url, ''),
-            {{ json_text(json_text('object_story_spec', 'link_data'), 'link') }},
-            {{ json_text(json_text('object_story_spec', 'template_data'), 'link') }},
-            {{ json_text(
-                json_text(json_text(json_text('object_story_spec', 'video_data'), 'call_to_action'), 'value'), 'link'
-            ) }}
+            {{ json_text('object_story_spec', 'link_data', 'link') }},
+            {{ json_text('object_story_spec', 'template_data', 'link') }},
+            {{ json_text('object_story_spec', 'video_data', 'call_to_action', 'value', 'link') }}
         ) as landing_url,
         url_tags,
         thumbnail_url,

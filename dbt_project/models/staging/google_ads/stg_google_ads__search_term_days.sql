@@ -36,7 +36,7 @@ renamed as (
         search_term_view__search_term as search_term,
         search_term_view__status as status,
         segments__search_term_match_type as match_type,
-        {{ json_text(json_text('segments__keyword', 'info'), 'text') }} as keyword_text,
+        {{ json_text('segments__keyword', 'info', 'text') }} as keyword_text,
 
         -- numbers
         {{ to_count('metrics__impressions') }} as impressions,
