@@ -22,6 +22,7 @@ from dlt.common.configuration import configspec
 from dlt.common.typing import TSecretStrValue
 
 from loaders._core import errors
+from loaders._core.archive.tape import current
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings
 from loaders._core.naming import ColumnNames
 from loaders._core.privacy.values import Personal
@@ -151,13 +152,19 @@ class Queues(Readings):
 
     def _open(self, table: str, queue: Queue) -> Account:
         name = queue.name(table)
-        try:
-            with told(name):
-                url = queue.url or self._client.get_queue_url(QueueName=name)["QueueUrl"]
-        except errors.AccountError as error:
-            return Account(name, error=error)
+        url, fault = current().told(f"queue {name}", partial(self._find, name, queue), tuple[str, str])
+        if fault:
+            return Account(name, error=errors.AccountError(fault))
         self.open[name] = Reading(Sqs(self._client, url), queue, partial(judge, queue))
         return Account(name)
+
+    def _find(self, name: str, queue: Queue) -> tuple[str, str]:
+        """Its address, or why it has none."""
+        try:
+            with told(name):
+                return queue.url or self._client.get_queue_url(QueueName=name)["QueueUrl"], ""
+        except errors.AccountError as error:
+            return "", str(error)
 
 
 @contextmanager
@@ -210,6 +217,20 @@ def connect(settings: Any, clock: Clock) -> Iterator[Queues]:
         raise errors.ConfigurationError(
             f"[sources.sqs.queues] has two tables for the queue {', '.join(twice)}"
         )
+    if current().plays:
+        yield Queues(settings, None)
+        return
+    client = _client(settings)
+    queues = Queues(settings, client)
+    queues.start()
+    try:
+        yield queues
+    finally:
+        queues.close()
+        client.close()
+
+
+def _client(settings: Any) -> Any:
     longest = max(queue.wait_seconds for queue in settings.queues.values())
     config = Config(
         connect_timeout=10,
@@ -230,13 +251,7 @@ def connect(settings: Any, clock: Clock) -> Iterator[Queues]:
         raise errors.ConfigurationError(_no_credentials("half a pair of keys" if keys else "none were found"))
     for each in filter(None, (keys.secret_key, keys.token)):
         secret(each)
-    queues = Queues(settings, client)
-    queues.start()
-    try:
-        yield queues
-    finally:
-        queues.close()
-        client.close()
+    return client
 
 
 def judge(queue: Queue, record: bytes) -> Keyed | Rejected:
@@ -287,4 +302,5 @@ LOADER = Loader(
     resources_of=lambda settings: tuple(resource(*each) for each in settings.queues.items()),
     confirm=lambda queues, account: queues.open[account.id].delete(),
     is_stream=True,
+    archived=False,
 )

@@ -15,6 +15,7 @@ import confluent_kafka as client
 from confluent_kafka.admin import AdminClient
 
 from loaders._core import errors
+from loaders._core.archive.tape import current
 from loaders._core.declare import Account
 from loaders._core.redact import is_secret_name, secret
 from loaders._core.topics import Batch, Budget, Cut, Reading
@@ -118,7 +119,7 @@ class Broker:
     """The client, and the topics that are open; `settings` are those of `loaders.kafka`."""
 
     def __init__(self, settings: Any) -> None:
-        """Nothing is asked for yet.
+        """Nothing is asked for yet, and an archive is read without a client.
 
         Raises:
             ConfigurationError: the client does not take these settings.
@@ -126,6 +127,10 @@ class Broker:
         self.settings = settings
         self._said = ""  # by the client's own threads, of why nothing comes
         self.open: dict[str, Reading] = {}
+        self.consumer: Any = None
+        self._admin: Any = None
+        if current().plays:
+            return
         with self.told("the client's settings"):
             shared = {**_options(settings), "error_cb": self._hear, "logger": _Logger()}
             self.consumer = client.Consumer(
@@ -144,17 +149,24 @@ class Broker:
 
     def account(self, topic: str, budget: Budget, cut: Cut) -> Account:
         """A topic, open to be read; with an error if there is none of that name, or none for us."""
-        try:
-            self.numbers(topic)
-        except errors.AccountError as error:
-            return Account(topic, error=error)
+        fault = current().told(f"topic {topic}", lambda: self._fault(topic), str)
+        if fault:
+            return Account(topic, error=errors.AccountError(fault))
         self.open[topic] = Reading(PartitionLog(self, topic), budget, cut)
         return Account(topic)
 
+    def _fault(self, topic: str) -> str:
+        try:
+            self.numbers(topic)
+        except errors.AccountError as error:
+            return str(error)
+        return ""
+
     def close(self) -> None:
         """Leave."""
-        self.consumer.close()
-        del self._admin  # it has no other end, and its threads would outlive the run
+        if self.consumer is not None:
+            self.consumer.close()
+        self._admin = None  # it has no other end, and its threads would outlive the run
 
     def numbers(self, topic: str) -> list[int]:
         """The partitions of a topic."""

@@ -19,6 +19,7 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 
 from loaders._core import errors
+from loaders._core.archive.tape import current
 from loaders._core.stream import Documents, Keyed, Rejected
 
 _log = logging.getLogger(__name__)
@@ -93,6 +94,10 @@ class Reading:
 
     def read(self) -> Documents:
         """Messages until the queue is empty, a package is full, or the budget is spent."""
+        for records in current().told_each("messages", self._received(), list[bytes]):
+            yield from map(self._judge, records)
+
+    def _received(self) -> Iterator[list[bytes]]:
         self._until = self._until or time.monotonic() + self.budget.max_seconds
         taken = empty = 0
         while empty < self.budget.empty_polls and taken < PACKAGE and self._has_budget():
@@ -103,10 +108,9 @@ class Reading:
             empty = empty + 1 if self._held.keys() >= {each.id for each in messages} else 0
             taken += len(messages)
             self._left -= len(messages)
-            for message in messages:
-                with self._lock:  # of one that came twice the older handle deletes nothing
-                    self._held[message.id] = (message.handle, self._half_time())
-                yield self._judge(message.record)
+            with self._lock:  # of one that came twice the older handle deletes nothing
+                self._held |= {each.id: (each.handle, self._half_time()) for each in messages}
+            yield [each.record for each in messages]
         self._more = empty < self.budget.empty_polls or (taken > 0 and self._broker.holds_groups)
         if self._more and not self._has_budget():
             _log.warning("the budget of %s is spent; the next run reads on", self._broker.where)

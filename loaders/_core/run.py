@@ -559,11 +559,11 @@ class _Reader:
         before: Receipts,
     ) -> float:
         began = time.monotonic()
-        self._run.tape.reading(account.id, resource.name)
+        read_at = self._run.tape.reading(account.id, resource.name, self._run.clock)
         asked = window if resource.day else None
         spool, aside = self._spool_of(resource, account, asked), self._spool_of(QUARANTINE, account)
         spools.append(spool)
-        intake = Intake(spool, aside, self._run.books, self._run.clock.now())
+        intake = Intake(spool, aside, self._run.books, read_at)
         looked_at = 0
         versions = {day: old.version for (name, day), old in before.items() if name == resource.name}
         known = replace(account, versions={day: text for day, text in versions.items() if text})
@@ -637,8 +637,7 @@ class _Reader:
         before: Receipts,
     ) -> _AccountHarvest:
         since, until = _span(window)
-        self._run.tape.read(account.id)
-        read_at = self._run.clock.now()
+        read_at = self._run.tape.read(account.id, self._run.clock)
         run_seq = self._lease.run_seq
         harvest = _AccountHarvest()
         for spool, took in zip(spools, seconds, strict=True):

@@ -19,6 +19,7 @@ import msgspec
 import pyarrow as pa
 
 from loaders._core import errors
+from loaders._core.archive.tape import current
 from loaders._core.queues import fault_of
 from loaders._core.records import Page, Path, RecordReader
 from loaders._core.stopping import STOPPING
@@ -155,18 +156,12 @@ class Reading:
         Args:
             rows: of ``offsets``, as the warehouse has them; none before the first run.
         """
-        self._until = self._until or time.monotonic() + self.budget.max_seconds
-        yield from self._resume(rows)
-        wanted = {n for n, each in self._positions.items() if each.next < each.high}
-        self._log.seek({n: self._positions[n].next for n in wanted})
-        taken = 0
-        heard = time.monotonic()
-        while wanted and taken < PACKAGE and self._has_budget():
-            batch = self._log.take(min(AT_ONCE, self._left, PACKAGE - taken), WAIT_SECONDS)
+        tape = current()
+        known = tape.told("offsets", lambda: [*map(dict, rows)], list[dict[str, str | None]])
+        yield from self._resume(known)
+        for batch in tape.told_each("messages", self._batches(), Batch):
             if batch.offsets:
                 yield from self._cut.documents(batch)
-            taken += len(batch)
-            self._left -= len(batch)
             for partition, offset in zip(batch.partitions, batch.offsets, strict=True):
                 self._positions[partition].next = offset + 1
             # Beyond marks of transactions, which are no messages.
@@ -174,6 +169,20 @@ class Reading:
                 self._positions[partition].next = max(self._positions[partition].next, offset)
             if batch.gone:
                 yield from self._look_again()
+
+    def _batches(self) -> Iterator[Batch]:
+        """What the broker gives; who takes it moves the positions before the next is asked for."""
+        self._until = self._until or time.monotonic() + self.budget.max_seconds
+        wanted = {n for n, each in self._positions.items() if each.next < each.high}
+        self._log.seek({n: self._positions[n].next for n in wanted})
+        taken = 0
+        heard = time.monotonic()
+        while wanted and taken < PACKAGE and self._has_budget():
+            batch = self._log.take(min(AT_ONCE, self._left, PACKAGE - taken), WAIT_SECONDS)
+            taken += len(batch)
+            self._left -= len(batch)
+            yield batch
+            if batch.gone:
                 self._log.seek({n: self._positions[n].next for n in wanted})
             wanted = {n for n in wanted - batch.ends.keys() if not self._is_done(n)}
             if batch.offsets or batch.ends or batch.gone:
@@ -234,7 +243,7 @@ class Reading:
                     " one again, or a higher one to read the topic anew",
                     where=self._log.where,
                 )
-        topic_id, bounds = self._log.partitions()
+        topic_id, bounds = self._partitions()
         stored = {int(each["partition"] or 0): each for each in found}
         ids = {each["topic_id"] for each in found} - {None, ""}
         if topic_id and ids and topic_id not in ids:
@@ -255,10 +264,13 @@ class Reading:
                 self._positions[number] = _Position(begins)
         yield from self._bounded(bounds)
 
+    def _partitions(self) -> tuple[str, dict[int, tuple[int, int]]]:
+        return current().told("partitions", self._log.partitions, tuple[str, dict[int, tuple[int, int]]])
+
     def _look_again(self) -> Iterator[Loss]:
         """A partition's offset is not there: why?"""
         before = {n: each.next for n, each in self._positions.items()}
-        topic_id, bounds = self._log.partitions()
+        topic_id, bounds = self._partitions()
         if topic_id and self._topic_id and topic_id != self._topic_id:
             raise self._remade("its id has changed while it was read")
         highs = {n: each.high for n, each in self._positions.items()}

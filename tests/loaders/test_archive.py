@@ -285,7 +285,7 @@ def test_a_source_is_archived_as_settings_say(
     target: Target, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaders = configure.available()
-    facebook, sqs = loaders["facebook_ads"], loaders["sqs"]
+    facebook, rds = loaders["facebook_ads"], loaders["rds"]
     settings = facebook.settings()
     assert type(recorder_of(facebook, settings, target)).__name__ == "Tape"
     settings.archive = True
@@ -294,10 +294,14 @@ def test_a_source_is_archived_as_settings_say(
     assert type(recorder_of(LOADER, feeds, target)).__name__ == "Recorder"
     feeds.archive = False
     assert type(recorder_of(LOADER, feeds, target)).__name__ == "Tape"
-    other = sqs.settings()
+    other = rds.settings()
     other.archive = True
-    with pytest.raises(ConfigurationError, match="not read over HTTP"):
-        recorder_of(sqs, other, target)
+    with pytest.raises(ConfigurationError, match="copies of the warehouse"):
+        recorder_of(rds, other, target)
+    messages = loaders["sqs"].settings()
+    assert type(recorder_of(loaders["sqs"], messages, target)).__name__ == "Tape"
+    messages.archive = True
+    assert type(recorder_of(loaders["sqs"], messages, target)).__name__ == "Recorder"
     monkeypatch.delenv("ARCHIVE__URL")
     with pytest.raises(ConfigurationError, match="ARCHIVE__URL"):
         recorder_of(facebook, settings, target)

@@ -49,7 +49,7 @@ def recorder_of(loader: Loader, settings: Settings, target: Target) -> Tape:
     if loader.archived is None:
         if settings.archive:
             raise ConfigurationError(
-                f"archive is true under {section}, but {cannot(loader.name)}; take it out"
+                f"archive is true under {section}, and it can't be: {cannot(loader.name)}; take it out"
             )
         return Tape()
     wanted = settings.archive
@@ -67,10 +67,10 @@ def recorder_of(loader: Loader, settings: Settings, target: Target) -> Tape:
 
 
 def cannot(name: str) -> str:
-    """Why a source that is not read over HTTP is not archived."""
+    """Why a source is not archived."""
     return (
-        f"{name} is not read over HTTP, so there are no answers to keep: a table of a database, and a message"
-        " of a queue, stand in raw with every byte they have; copies of the warehouse keep those"
+        f"{name} gives rows of tables: their typed columns could not hold what stands for a person who was"
+        " erased, and the database has them still; copies of the warehouse keep their earlier versions"
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from loaders._core.archive.store import Store
-from loaders._core.archive.tape import read_package
+from loaders._core.archive.tape import TOLD_MARK, read_package
 from loaders._core.privacy.values import ERASED_MARK, LINKING, Personal, Ring, marked
 from loaders._core.warehouse import Target
 
@@ -125,9 +125,16 @@ class Eraser:
 
     def cleaned(self, source: str, body: bytes) -> bytes:
         """A body without the person; the same if it does not name them."""
+        if body.startswith(TOLD_MARK):
+            told = msgspec.msgpack.decode(body.removeprefix(TOLD_MARK))
+            without = self._in_told(source, told)
+            return body if without == told else TOLD_MARK + msgspec.msgpack.encode(without)
         plain = gzip.decompress(body) if body.startswith(_GZIP) else body
         is_json = plain[:1] in (b"{", b"[")
-        found = self._replaced(source, plain)
+        found = plain
+        if is_json and b'\\"' in plain:
+            found = _each_document(found, lambda document: self._inside(source, document))
+        found = self._replaced(source, found)
         # Vendors may write @ as \u0040 and / as \/.
         if is_json and (found != plain or b"\\u" in plain or b"\\/" in plain):
             theirs = frozenset(
@@ -137,6 +144,38 @@ class Eraser:
             )
             found = _each_document(found, lambda document: self._walked(document, theirs)[0])
         return body if found == plain else found
+
+    def _in_told(self, source: str, value: Any) -> Any:
+        """What a vendor told without the person: they may be named in bytes, of messages and keys."""
+        if isinstance(value, bytes):
+            keyed = self._columns.get(source, {}).get("key")
+            whole = (
+                mark
+                for (kind, short), mark in self._short.items()
+                if kind is keyed and short.encode() == value
+            )
+            return next(whole, None) or self.cleaned(source, value)
+        if isinstance(value, list):
+            return [self._in_told(source, each) for each in value]
+        if isinstance(value, dict):
+            return {name: self._in_told(source, each) for name, each in value.items()}
+        return value
+
+    def _inside(self, source: str, raw: bytes) -> bytes:
+        """A JSON value without the person in those of its texts that are JSON themselves."""
+        if raw[:1] == b"{":
+            members = {name: bytes(value).strip() for name, value in _RAW_MEMBERS.decode(raw).items()}
+            found = {name: self._inside(source, value) for name, value in members.items()}
+            return raw if found == members else _object(found)
+        if raw[:1] == b"[":
+            items = [bytes(each).strip() for each in _RAW_ITEMS.decode(raw)]
+            cleaned = [self._inside(source, each) for each in items]
+            return raw if cleaned == items else b"[" + b",".join(cleaned) + b"]"
+        if raw[:2] in (b'"{', b'"['):
+            text = msgspec.json.decode(raw, type=str).encode()
+            without = self.cleaned(source, text)
+            return raw if without == text else msgspec.json.encode(without.decode())
+        return raw
 
     def _walked(self, raw: bytes, theirs: frozenset[str]) -> tuple[bytes, bool]:
         """A JSON value without the person and, in objects of theirs, without these members; the rest byte for
@@ -155,8 +194,7 @@ class Eraser:
             }
             if found == members:
                 return raw, own
-            parts = (msgspec.json.encode(name) + b":" + value for name, value in found.items())
-            return b"{" + b",".join(parts) + b"}", own
+            return _object(found), own
         if first == b"[":
             items = [bytes(each).strip() for each in _RAW_ITEMS.decode(raw)]
             cleaned = [self._walked(each, theirs)[0] for each in items]
@@ -184,6 +222,12 @@ class Eraser:
 
     def _in_text(self, text: str) -> str:
         return self._anywhere.sub(lambda it: self._marks[it[0].lower()], text.encode()).decode()
+
+
+def _object(members: Mapping[str, bytes]) -> bytes:
+    return (
+        b"{" + b",".join(msgspec.json.encode(name) + b":" + value for name, value in members.items()) + b"}"
+    )
 
 
 def _member(column: str, value: str) -> re.Pattern[bytes]:

@@ -1,6 +1,7 @@
 """What was read for a load package, written down while it is read, and read again in place of the vendor.
 
 While a source is read a ``Recorder`` keeps each answer's body, and of each package what was asked, and when.
+What is not read over HTTP is an answer too (``told``): a message, or how far a topic goes.
 A package is written down as ``prepared`` before it is committed and as ``counted`` behind that, so
 one that failed, or was overtaken by another run, never counts. A ``Player`` answers the same questions in the
 same order, without a network.
@@ -8,13 +9,14 @@ same order, without a network.
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import IO, Any, Literal, TypeVar
 from urllib.parse import unquote
 
 import httpx
@@ -33,6 +35,10 @@ _SESSION = {"set-cookie", "set-cookie2", "www-authenticate", "proxy-authenticate
 _MEMORY = 4 << 20
 _PIECE = 1 << 20
 _Scope = tuple[str, str]  # account and resource; both empty while the accounts are listed
+_TOLD = "TOLD"  # in place of a method of HTTP
+TOLD_MARK = b"\0told\0"
+"""Begins a body that ``told`` has kept: MessagePack of a list."""
+T = TypeVar("T")
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -134,6 +140,7 @@ class Tape:
     """Neither records nor plays; what a run has without an archive."""
 
     plays = False
+    records = False
 
     def take(
         self, response: httpx.Response, request: httpx.Request, hidden: Collection[str], *, raw: bool
@@ -149,6 +156,22 @@ class Tape:
     def transport(self, hidden: Collection[str]) -> httpx.BaseTransport | None:
         """What answers in place of the vendor."""
         return None
+
+    def told(self, question: str, ask: Callable[[], T], kind: type[T]) -> T:
+        """What a vendor says without HTTP.
+
+        Args:
+            question: the same whenever the same is asked, and without a secret.
+            kind: what msgspec takes it for.
+
+        Raises:
+            Whatever ``ask`` raises; then nothing is kept.
+        """
+        return ask()
+
+    def told_each(self, question: str, found: Iterator[T], kind: type[T]) -> Iterator[T]:
+        """As ``told``, one after the other, until there are no more."""
+        return found
 
     def newest(self) -> int:
         """The highest run_seq there is; 0 without any."""
@@ -166,11 +189,13 @@ class Tape:
     def begin_task(self, account: Account, window: Window | None, resources: Iterable[Resource]) -> None:
         """Another account is read next."""
 
-    def reading(self, account: str, resource: str) -> None:
-        """A resource of it is read next."""
+    def reading(self, account: str, resource: str, clock: Clock) -> datetime:
+        """A resource of it is read next; the moment that its rows have for that."""
+        return clock.now()
 
-    def read(self, account: str) -> None:
-        """All of the account was read; its receipts are made next."""
+    def read(self, account: str, clock: Clock) -> datetime:
+        """All of the account was read; the moment that its receipts have for that."""
+        return clock.now()
 
     def hash_of(self, resource: str, account: str, day: date | None, *, rows: int, rows_hash: str) -> str:
         """The hash that a set's receipt shall have."""
@@ -216,6 +241,8 @@ def question(request: httpx.Request, hidden: Collection[str]) -> tuple[str, str,
 class Recorder(Tape):
     """Writes down what is read of one source."""
 
+    records = True
+
     def __init__(self, store: Store, pipeline: str) -> None:
         self._store = store
         self._pipeline = pipeline
@@ -237,12 +264,22 @@ class Recorder(Tape):
 
     def keep(self, taken: _Kept) -> None:
         """Keep a body that has come whole."""
-        method, url, sent = taken.asked
-        account, resource = self._scope
         with tempfile.SpooledTemporaryFile(max_size=_MEMORY) as file:
             for piece in masked(taken.pieces()):
                 file.write(piece)
-            address, size = self._store.keep(self._pipeline, file)
+            self._keep(taken.asked, file, status=taken.status, headers=taken.headers)
+
+    def _keep(
+        self,
+        asked: tuple[str, str, str],
+        body: IO[bytes],
+        *,
+        status: int = 200,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        method, url, sent = asked
+        account, resource = self._scope
+        address, size = self._store.keep(self._pipeline, body)
         self._answers.append(
             Answer(
                 account=account,
@@ -250,13 +287,35 @@ class Recorder(Tape):
                 method=method,
                 url=url,
                 sent=sent,
-                status=taken.status,
-                headers=taken.headers,
+                status=status,
+                headers=list(headers),
                 read_at=self._clock.now(),
                 body=address,
                 bytes=size,
             )
         )
+
+    def told(self, question: str, ask: Callable[[], T], kind: type[T]) -> T:
+        """As ``Tape``."""
+        found = ask()
+        self._keep_told(question, [msgspec.msgpack.encode(found)])
+        return found
+
+    def told_each(self, question: str, found: Iterator[T], kind: type[T]) -> Iterator[T]:
+        """As ``Tape``; a body has some megabytes of them."""
+        waiting: list[bytes] = []
+        for each in found:
+            waiting.append(msgspec.msgpack.encode(each))
+            if sum(map(len, waiting)) >= _MEMORY:
+                self._keep_told(question, waiting)
+                waiting = []
+            yield each
+        if waiting:
+            self._keep_told(question, waiting)
+
+    def _keep_told(self, question: str, encoded: list[bytes]) -> None:
+        body = TOLD_MARK + msgspec.msgpack.encode([msgspec.Raw(each) for each in encoded])
+        self._keep((_TOLD, question, ""), io.BytesIO(body))
 
     def newest(self) -> int:
         """As ``Tape``."""
@@ -286,16 +345,19 @@ class Recorder(Tape):
         self._task = Task(account=account.id, since=since, until=until, resources=names)
         self._task_sets = []
 
-    def reading(self, account: str, resource: str) -> None:
+    def reading(self, account: str, resource: str, clock: Clock) -> datetime:
         """As ``Tape``."""
         assert self._task
         self._scope = (account, resource)
-        self._task.readings.append(Reading(resource=resource, at=self._clock.now()))
+        reading = Reading(resource=resource, at=clock.now())
+        self._task.readings.append(reading)
+        return reading.at
 
-    def read(self, account: str) -> None:
+    def read(self, account: str, clock: Clock) -> datetime:
         """As ``Tape``."""
         assert self._task
-        self._task.read_at = self._clock.now()
+        self._task.read_at = clock.now()
+        return self._task.read_at
 
     def hash_of(self, resource: str, account: str, day: date | None, *, rows: int, rows_hash: str) -> str:
         """As ``Tape``."""
@@ -450,32 +512,60 @@ class Player(Tape):
         Raises:
             ArchiveError: it was not asked, or the body is missing or damaged.
         """
-        assert self._package
-        waiting = self._answers.get((self._scope, _question(*asked)))
-        if not waiting:
-            account, resource = self._scope
-            raise ArchiveError(
-                f"package {self._package.run_seq} of {self._pipeline} has no answer to {asked[0]}"
-                f" {asked[1]}{' ' + asked[2][:200] if asked[2] else ''} ({resource or 'the accounts'} of"
-                f" {account or 'the source'}): was the loader or the vendor's base_url changed since? Make it"
-                " what it was, for this rebuild"
-            )
-        found = waiting.popleft()
+        found = self._next(asked)
         return httpx.Response(
             found.status,
             headers=found.headers,
             stream=_Pieces(self._store.body(self._pipeline, found.body)),
         )
 
-    def reading(self, account: str, resource: str) -> None:
+    def _next(self, asked: tuple[str, str, str]) -> Answer:
+        assert self._package
+        if waiting := self._waiting(asked):
+            return waiting.popleft()
+        account, resource = self._scope
+        raise ArchiveError(
+            f"package {self._package.run_seq} of {self._pipeline} has no answer to {asked[0]}"
+            f" {asked[1]}{' ' + asked[2][:200] if asked[2] else ''} ({resource or 'the accounts'} of"
+            f" {account or 'the source'}): was the loader or the vendor's base_url changed since? Make it"
+            " what it was, for this rebuild"
+        )
+
+    def _waiting(self, asked: tuple[str, str, str]) -> deque[Answer]:
+        return self._answers.get((self._scope, _question(*asked)), deque())
+
+    def told(self, question: str, ask: Callable[[], T], kind: type[T]) -> T:
+        """As ``Tape``: what was told then."""
+        (found,) = self._told(self._next((_TOLD, question, "")), kind)
+        return found
+
+    def told_each(self, question: str, found: Iterator[T], kind: type[T]) -> Iterator[T]:
+        """As ``Tape``: what was told then; there may have been none."""
+        waiting = self._waiting((_TOLD, question, ""))
+        while waiting:
+            yield from self._told(waiting.popleft(), kind)
+
+    def _told(self, answer: Answer, kind: type[T]) -> list[T]:
+        body = b"".join(self._store.body(self._pipeline, answer.body))
+        try:
+            return msgspec.msgpack.decode(body.removeprefix(TOLD_MARK), type=list[kind])  # type: ignore[valid-type]
+        except msgspec.DecodeError as error:
+            raise ArchiveError(
+                f"what {self._pipeline} told of {answer.url} was written by another adstar ({error});"
+                " use that one"
+            ) from None
+
+    def reading(self, account: str, resource: str, clock: Clock) -> datetime:
         """As ``Tape``."""
         self._scope = (account, resource)
         if waiting := self._readings.get(self._scope):
             self._set_clock(waiting.popleft())
+        return clock.now()
 
-    def read(self, account: str) -> None:
+    def read(self, account: str, clock: Clock) -> datetime:
         """As ``Tape``."""
         self._set_clock(self._tasks[account].read_at)
+        return clock.now()
 
     def hash_of(self, resource: str, account: str, day: date | None, *, rows: int, rows_hash: str) -> str:
         """As ``Tape``: what it was then, though an erased person may be missing by now.

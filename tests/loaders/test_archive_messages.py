@@ -1,0 +1,230 @@
+"""Messages of topics and queues in the archive: who has forgotten them can't be asked again."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from loaders import kafka, sqs
+from loaders._core import topics
+from loaders._core.archive import configured
+from loaders._core.archive import tape as tapes
+from loaders._core.archive.erasing import Eraser
+from loaders._core.archive.rebuild import Rebuild
+from loaders._core.archive.tape import TOLD_MARK
+from loaders._core.declare import Clock, Loader
+from loaders._core.embedded import EmbeddedWarehouse
+from loaders._core.privacy.person import erase, spelled
+from loaders._core.privacy.values import Key, Personal, Ring
+from loaders._core.run import Result, SourceRun
+from loaders._core.warehouse import Target
+from simulators.kafka_cluster import KafkaCluster
+from simulators.queue import LoginQueue
+from tests.conftest import PRIVACY_KEY, recreate
+from tests.loaders.test_archive import query
+from tests.loaders.test_kafka import GOOD
+from tests.loaders.test_kafka import Bench as Topics
+from tests.loaders.test_sqs import LOGIN
+from tests.loaders.test_sqs import Bench as Queues
+
+ANN, BOB = "ann.smith@example.com", "bob.jones@example.com"
+APART = ("_row_no", "_dlt_load_id")
+
+
+@pytest.fixture(autouse=True)
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of all sources."""
+    monkeypatch.setenv("ARCHIVE__URL", str(tmp_path / "archive"))
+    monkeypatch.setenv("ARCHIVE__ALL", "true")
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def topic(target: Target) -> Iterator[Topics]:
+    with KafkaCluster() as cluster:
+        made = Topics(target, cluster)
+        made.create(2)
+        yield made
+
+
+@pytest.fixture
+def queue(target: Target) -> Iterator[Queues]:
+    with LoginQueue(name=f"login-{uuid.uuid4().hex[:8]}") as served:
+        yield Queues(target, served)
+
+
+def rebuild(loader: Loader, target: Target) -> Result:
+    return Rebuild(loader, target, clock=Clock()).execute()
+
+
+def raw(target: Target, schema: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every table of a source, receipts included."""
+    found = {}
+    for table, columns in query(
+        target,
+        "select table_name, string_agg(format('%I::text', column_name), ', ' order by column_name)"
+        f" from information_schema.columns where table_schema = '{schema}' and left(table_name, 4) <> '_dlt'"
+        f" and column_name <> all(array{list(APART)}) group by 1",
+    ):
+        found[table] = sorted(query(target, f'select {columns} from {schema}."{table}"'), key=repr)
+    return found
+
+
+def test_a_topic_is_made_again_when_neither_warehouse_nor_broker_has_it(
+    topic: Topics, target: Target, server: EmbeddedWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tapes, "_MEMORY", 200)  # a body of the archive for each few messages
+    monkeypatch.setattr(topics, "AT_ONCE", 3)
+    headers = [("trace", b"a"), ("trace", b"b"), ("none", None), ("bytes", b"\xff\x00")]
+    topic.put(GOOD, None, b"\xff\xfe", b"not JSON", partition=0, key=b"k", headers=headers)
+    topic.put(
+        *[GOOD] * 7,
+        b'{"event_id": 1, "n": 12345678901234567890.50, "half": "\\ud83d", "nul": "\\u0000"}',
+        partition=1,
+    )
+    assert topic.run(required=["event_id"]).outcome == "ok"
+    topic.put(GOOD, partition=1)
+    assert topic.run(required=["event_id"]).outcome == "ok"
+    assert topic.run(required=["event_id"]).outcome == "ok"  # nothing new
+    before = raw(target, "raw_kafka")
+    assert (len(before["events"]), len(before["quarantine"])) == (11, 2)
+    topic.cluster.delete_topic(topic.topic)
+    recreate(server, target.database)
+    result = rebuild(kafka.LOADER, target)
+    assert (result.outcome, result.message) == ("ok", None)
+    assert raw(target, "raw_kafka") == before
+
+
+def test_after_a_rebuild_a_topic_is_read_on(topic: Topics, target: Target, server: EmbeddedWarehouse) -> None:
+    topic.put(*[GOOD] * 5)
+    assert topic.run().outcome == "ok"
+    recreate(server, target.database)
+    assert rebuild(kafka.LOADER, target).outcome == "ok"
+    topic.put(*[GOOD] * 2)
+    assert topic.run().outcome == "ok"
+    assert topic.rows() == [(0, n) for n in range(7)]
+    assert topic.counted()[-1] == (2, 2, 0)
+
+
+def test_a_queue_is_made_again_though_its_messages_were_deleted(
+    queue: Queues, target: Target, server: EmbeddedWarehouse
+) -> None:
+    queue.put(*[json.dumps(LOGIN | {"app_version": f"{n}.10"}) for n in range(12)], "no JSON", "{}")
+    assert queue.run().outcome == "ok"
+    queue.put(json.dumps(LOGIN))
+    assert queue.run().outcome == "ok"
+    before = raw(target, "raw_sqs")
+    assert (len(before["login_queue"]), len(before["quarantine"])) == (13, 2)
+    recreate(server, target.database)
+    queue.queue.stop()
+    result = rebuild(sqs.LOADER, target)
+    assert (result.outcome, result.message) == ("ok", None)
+    assert raw(target, "raw_sqs") == before
+
+
+def told_of(target: Target, source: str) -> str:
+    """All that the archive says of a source, decrypted."""
+    store = configured.store_of(target)
+    assert store
+    bodies = [b"".join(store.body(source, each)) for each in store.addresses(source)]
+    return b"\n".join(bodies).decode("utf-8", "replace")
+
+
+def test_no_handle_with_which_a_message_could_be_deleted_is_kept(queue: Queues, target: Target) -> None:
+    queue.put(json.dumps(LOGIN))
+    handles: list[str] = []
+    receive = sqs.Sqs.receive
+
+    def heard(self: sqs.Sqs, *arguments: int) -> Any:
+        found = receive(self, *arguments)
+        handles.extend(each.handle for each in found)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqs.Sqs, "receive", heard)
+        assert queue.run().outcome == "ok"
+    told = told_of(target, "sqs")
+    assert handles
+    assert LOGIN["device_id"] in told
+    assert not [handle for handle in handles if handle in told]
+
+
+def test_a_person_is_in_no_message_of_the_archive_and_a_rebuild_is_what_the_erasure_left(
+    topic: Topics, queue: Queues, target: Target, server: EmbeddedWarehouse
+) -> None:
+    declared = {"email": "email", "user_id": "user_id", "name": "name"}
+    several = [
+        {"event_id": f"e{n}", "email": who, "user_id": user, "name": name}
+        for n, (who, user, name) in enumerate([(ANN, 17, "Ann Smith"), (BOB, 18, "Bob Jones")])
+    ]
+    for each in several:
+        topic.put(json.dumps(each).encode(), key=str(each["user_id"]).encode())
+    topic_settings = {"personal": declared, "personal_key": "user_id"}
+    declared |= {"nested": "document"}
+    queue.said = {"personal": {name: Personal(kind) for name, kind in declared.items()}}
+    queue.put(*[json.dumps(each | {"nested": {"email": each["email"]}}) for each in several])
+    assert topic.run(**topic_settings).outcome == "ok"
+    assert queue.run().outcome == "ok"
+    for source in ("kafka", "sqs"):
+        assert ANN in told_of(target, source)
+    done = erase(target, {Personal.EMAIL: ANN})
+    assert done.left == []
+    assert {"kafka", "sqs"} <= {source for source, count in done.archive.items() if count}
+    for source in ("kafka", "sqs"):
+        told = told_of(target, source)
+        assert ANN not in told
+        assert "Ann Smith" not in told
+        assert BOB in told
+        assert "Bob Jones" in told
+    left = {schema: raw(target, schema) for schema in ("raw_kafka", "raw_sqs")}
+    recreate(server, target.database)
+    topic.cluster.delete_topic(topic.topic)
+    queue.queue.stop()
+    for loader in (kafka.LOADER, sqs.LOADER):
+        result = rebuild(loader, target)
+        assert result.outcome == "ok", result.message
+    for schema, tables in left.items():
+        again = raw(target, schema)
+        for name, rows in tables.items():
+            assert again[name] == rows, (schema, name)
+
+
+def test_bytes_of_which_nobody_could_be_taken_out_are_not_archived(topic: Topics) -> None:
+    topic.put(b"\0\0\0\0\1\2")
+    settings = topic.settings(format="avro")
+    settings.schema_registry_url = "http://127.0.0.1:1"
+    result = SourceRun(kafka.LOADER, settings, topic.target, Clock()).execute()
+    assert result.outcome == "failed"
+    assert "can't be archived" in str(result.message)
+    assert "bytes of events" in str(result.message)
+
+
+def test_numbers_within_a_text_that_is_json_are_replaced_without_breaking_it() -> None:
+    ring = Ring(Key(PRIVACY_KEY))
+    phone = ring.current.pseudonym(Personal.PHONE, "4915112345678")
+    eraser = Eraser(
+        ring,
+        {Personal.PHONE: {"4915112345678"}, Personal.NAME: {"Ann Smithson"}},
+        spelled,
+        pseudonyms={str(phone)},
+        columns={"feed": {"full_name": Personal.NAME}},
+    )
+    inner = (
+        '{"phone": 4915112345678, "full_name": "Ann", "deep": "[{\\"by\\": \\"Ann Smithson\\"}]", "n": 1.50}'
+    )
+    body = json.dumps({"spec": inner, "n": 2.50}).encode()
+    cleaned = eraser.cleaned("feed", body)
+    outer = json.loads(cleaned)
+    assert outer["n"] == 2.5
+    spec = json.loads(outer["spec"])
+    assert (spec["phone"], spec["full_name"], spec["n"]) == (f"erased:{phone}", None, 1.5)
+    assert json.loads(spec["deep"]) == [{"by": "[erased]"}]
+    told = TOLD_MARK + msgspec.msgpack.encode([{"values": [body, None, b"\xff"], "next": 4915112345678}])
+    (batch,) = msgspec.msgpack.decode(eraser.cleaned("feed", told).removeprefix(TOLD_MARK))
+    assert batch == {"values": [cleaned, None, b"\xff"], "next": 4915112345678}
