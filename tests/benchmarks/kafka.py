@@ -74,8 +74,12 @@ def messages(rows: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 def produce(bootstrap: str, rows: int) -> None:
-    """Send them all, by key."""
-    settings = {"bootstrap.servers": bootstrap, "linger.ms": 50, "compression.type": "zstd", "log_level": 0}
+    """Send them all, by key, in batches of a quarter of a second.
+
+    The simulated broker looks for an offset batch by batch from a partition's first one on, which no real one does:
+    with batches of 50 ms that was 28 of the run's 115 s of processor, with these it is 1.
+    """
+    settings = {"bootstrap.servers": bootstrap, "linger.ms": 250, "compression.type": "zstd", "log_level": 0}
     producer = Producer(settings | {"queue.buffering.max.kbytes": 65_536, "batch.size": 900_000})
     for key, value in messages(rows):
         while True:
