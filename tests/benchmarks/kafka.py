@@ -76,8 +76,8 @@ def messages(rows: int) -> Iterator[tuple[bytes, bytes]]:
 def produce(bootstrap: str, rows: int) -> None:
     """Send them all, by key, in batches of a quarter of a second.
 
-    The simulated broker looks for an offset batch by batch from a partition's first one on, which no real one does:
-    with batches of 50 ms that was 28 of the run's 115 s of processor, with these it is 1.
+    The simulated broker looks for an offset batch by batch from a partition's first one on, which no real
+    one does: with batches of 50 ms that was 28 of the run's 115 s of processor, with these it is 1.
     """
     settings = {"bootstrap.servers": bootstrap, "linger.ms": 250, "compression.type": "zstd", "log_level": 0}
     producer = Producer(settings | {"queue.buffering.max.kbytes": 65_536, "batch.size": 900_000})
