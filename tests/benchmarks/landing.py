@@ -149,20 +149,16 @@ def _csv(rows: int) -> Iterator[bytes]:
         yield text.getvalue().encode()
 
 
-def measure(rows: int, state: str) -> dict[str, float | int]:
-    """All three, one after the other; the empty strings of the feed must have come through.
+def measure(rows: int, state: str) -> tuple[float, float, float, float]:
+    """Rows a second of the loader, COPY and dlt's default, in turn, and the loader's peak MB.
 
-    A machine that others use is slow and fast by turns: the peers run before and after, the better counts.
+    The empty strings of the feed must have come through.
     """
     warehouse = ensure_started()
     with closing(psycopg2.connect(warehouse.dsn)) as connection:
-
-        def peers(turn: str) -> tuple[float, float]:
-            return copy(connection, min(rows, 200_000)), dlt_default(warehouse.dsn, f"{state}/{turn}")
-
-        before = peers("before")
+        plain = copy(connection, min(rows, 200_000))
+        default = dlt_default(warehouse.dsn, state)
         seconds, peak = land(rows)
-        plain, default = map(max, before, peers("after"))
         with connection, connection.cursor() as cursor:
             cursor.execute(
                 "select count(*), count(*) filter (where adset_name = ''), count(distinct ad_id)"
@@ -171,11 +167,16 @@ def measure(rows: int, state: str) -> dict[str, float | int]:
             landed = cursor.fetchone()
             if landed != (rows, rows, rows):
                 raise SystemExit(f"landed rows, empty strings, ids: {landed}, expected {rows} of each")
-    rate = rows / seconds
+    return rows / seconds, plain, default, peak
+
+
+def best(rounds: Sequence[tuple[float, float, float, float]], rows: int) -> dict[str, float | int]:
+    """A machine that others use is slow and fast by turns: of each the best round counts, but of memory."""
+    rate, plain, default = (max(each) for each in list(zip(*rounds, strict=True))[:3])
     return {
         "rows": rows,
         "rows_per_second": round(rate),
-        "peak_mb": round(peak),
+        "peak_mb": round(max(peak for *_, peak in rounds)),
         "copy_rows_per_second": round(plain),
         "dlt_default_rows_per_second": round(default),
         "ratio_to_copy": round(rate / plain, 2),
@@ -188,15 +189,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--prove", action="store_true", help="fail if a figure is not what was promised")
+    parser.add_argument("--rounds", type=int, default=3, help="each from an empty warehouse")
     options = parser.parse_args(arguments)
-    with own_warehouse() as state:
-        figures = measure(options.rows, str(state))
-        promised = {
-            "ratio_to_copy": figures["ratio_to_copy"] >= 0.3,
-            "ratio_to_dlt_default": figures["ratio_to_dlt_default"] >= 12,
-            "peak_mb": figures["peak_mb"] < 400,
-        }
-        tell(figures, promised if options.prove else None)
+    rounds = []
+    for _ in range(options.rounds):
+        with own_warehouse() as state:
+            rounds.append(measure(options.rows, str(state)))
+    figures = best(rounds, options.rows)
+    promised = {
+        "ratio_to_copy": figures["ratio_to_copy"] >= 0.3,
+        "ratio_to_dlt_default": figures["ratio_to_dlt_default"] >= 12,
+        "peak_mb": figures["peak_mb"] < 400,
+    }
+    tell(figures, promised if options.prove else None)
 
 
 if __name__ == "__main__":
