@@ -252,6 +252,21 @@ def test_no_event_is_lost_for_its_characters(stream: Stream, second: Funnel) -> 
     assert {(unescape(locale), source) for _, _, locale, source in found} == {("\0", "spring")}
 
 
+def test_events_are_not_joined_row_by_row_where_nothing_is_known_of_raw(
+    stream: Stream, second: Funnel
+) -> None:
+    """Right after a large landing Postgres has no statistics, and expects one event."""
+    for table in ("raw_kafka.site_events", "raw_kafka.covered", "ops.commits"):
+        stream.built.landing.execute(f"delete from pg_statistic where starelid = '{table}'::regclass")
+    stream.built.dbt("compile", "--full-refresh", "--select", "stg_kafka__site_events")
+    compiled = Path(stream.built.environment["DBT_TARGET_PATH"]) / "compiled"
+    (model,) = compiled.rglob("models/staging/kafka/stg_kafka__site_events.sql")
+    plan = "\n".join(line for (line,) in stream.built.landing.query(f"explain {model.read_text()}"))
+    assert "rows=1 " in plan.splitlines()[0], "it expects more than it is to"
+    assert "Nested Loop Left Join" not in plan, plan
+    assert "Hash Full Join" in plan, plan
+
+
 def _text(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat()
 
