@@ -9,9 +9,9 @@
 {%- endmacro %}
 
 {% macro redshift__landed_documents(relation) -%}
-    {%- set found = load_relation(relation) if execute else none -%}
-    {%- if found is none -%}{{ return([]) }}{%- endif -%}
-    {{ return(
-        adapter.get_columns_in_relation(found) | selectattr('dtype', 'equalto', 'super') | map(attribute='name') | list
-    ) }}
+    {%- set documents = [] -%}
+    {%- for name, type in landed_types(relation).items() if type == 'super' -%}
+        {%- do documents.append(name) -%}
+    {%- endfor -%}
+    {{ return(documents) }}
 {%- endmacro %}
