@@ -50,6 +50,7 @@ def rewritten(statement: Sql) -> Sql:
     """
     for change in _CHANGES:
         change(statement)
+        statement.known.clear()  # texts of tokens may be others now
     return statement
 
 

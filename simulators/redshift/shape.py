@@ -98,6 +98,13 @@ class _Level:
 
 def blocks(sql: Sql) -> list[Block]:
     """All queries of a statement, in the order in which they begin."""
+    if "blocks" not in sql.known:  # each rule asks, and of a long statement it is most of the work
+        sql.known["blocks"] = _blocks(sql)
+    found: list[Block] = sql.known["blocks"]
+    return found
+
+
+def _blocks(sql: Sql) -> list[Block]:
     found: list[Block] = []
     if (sql[0].word or sql[0].text) not in _WITH_QUERIES:
         return found

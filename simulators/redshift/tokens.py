@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 # Repetitions are possessive: a text that nobody closes costs one look, not one for each character in it.
 _PATTERN = re.compile(
@@ -60,11 +61,16 @@ class Token:
 
 
 class Sql:
-    """The tokens of a text of one or more statements; a list as far as it is needed, which may be changed."""
+    """The tokens of a text of one or more statements; a list as far as it is needed, which may be changed.
+
+    Attributes:
+        known: what was found out about the statement as it is; gone when it changes.
+    """
 
     def __init__(self, text: str) -> None:
         """Take a text apart; what is no SQL comes out as tokens of one character each."""
         self.tokens: list[Token] = []
+        self.known: dict[str, Any] = {}
         self._after = ""
         at, before = 0, ""
         while at < len(text):
@@ -158,6 +164,7 @@ class Sql:
         if new:
             new[0].before = (self[first].before if first < len(self) else "") or new[0].before
         self.tokens[first:until] = new
+        self.known.clear()
 
     def statements(self) -> list[Sql]:
         """Each statement by itself, without semicolons; empty ones are left out."""

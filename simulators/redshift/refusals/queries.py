@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 from simulators.redshift.known import COMPUTE_ONLY, RESERVED
 from simulators.redshift.refusals.rule import FEATURES, FUNCTIONS, Refusal, missing, rule, syntax, unsupported
 from simulators.redshift.shape import SET_OPERATORS, blocks, columns, type_places
 from simulators.redshift.tokens import Sql, words
 
+T = TypeVar("T")
 # Words (or signs) one behind the other that are no SQL of Redshift's, wherever they stand.
-_SYNTAX = {
+_SYNTAX: dict[tuple[str, ...], str] = {
     ("distinct", "on", "("): "r_SELECT_list.html",
     ("join", "lateral"): "r_FROM_clause30.html",
     (",", "lateral", "("): "r_FROM_clause30.html",
@@ -26,13 +28,23 @@ _SYNTAX = {
     ("is", "distinct", "from"): FUNCTIONS,
     ("is", "not", "distinct"): FUNCTIONS,
 }
-_FEATURES = {
+_FEATURES: dict[tuple[str, ...], tuple[str, str]] = {
     ("array", "["): ("array constructor", FEATURES),
     ("row", "("): ("row constructor", FEATURES),
     ("except", "all"): ("EXCEPT ALL", "r_UNION.html"),
     ("intersect", "all"): ("INTERSECT ALL", "r_UNION.html"),
     ("minus", "all"): ("MINUS ALL", "r_UNION.html"),
 }
+
+
+def _by_first(listed: dict[tuple[str, ...], T]) -> dict[str, list[tuple[tuple[str, ...], T]]]:
+    found: dict[str, list[tuple[tuple[str, ...], T]]] = {}
+    for words_of_it, page in listed.items():
+        found.setdefault(words_of_it[0], []).append((words_of_it, page))
+    return found
+
+
+_SYNTAX_FROM, _FEATURES_FROM = _by_first(_SYNTAX), _by_first(_FEATURES)
 # Of arrays, ranges, JSON and texts to search (c_unsupported-postgresql-functions.html), and POSIX ones that
 # do not heed the case (pattern-matching-conditions-posix.html).
 _OPERATORS = dict.fromkeys(
@@ -53,10 +65,11 @@ def clauses(sql: Sql) -> Iterator[Refusal]:
     for at, token in enumerate(sql):
         if token.kind == "operator" and token.text in _OPERATORS:
             yield missing(f"operator {token.text}", _OPERATORS[token.text])
-        for listed, page in _SYNTAX.items():
+        first = token.word or token.text
+        for listed, page in _SYNTAX_FROM.get(first, ()):
             if sql.words(at, *listed):
                 yield syntax(next(word for word in reversed(listed) if word.isalpha()), page)
-        for listed, (what, page) in _FEATURES.items():
+        for listed, (what, page) in _FEATURES_FROM.get(first, ()):
             if sql.words(at, *listed) and sql[at - 1].text != ".":
                 yield unsupported(what, page)
         if token.word == "values" and (at == 0 or sql[at - 1].text == "(" or sql[at - 1].word == "as"):
