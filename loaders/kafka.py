@@ -15,7 +15,7 @@ from dlt.common.configuration import configspec
 from dlt.common.typing import TSecretStrValue
 
 from loaders._core import errors
-from loaders._core.archive.tape import current
+from loaders._core.archive.current import current
 from loaders._core.broker import Broker
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings
 from loaders._core.naming import ColumnNames

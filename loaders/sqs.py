@@ -22,7 +22,7 @@ from dlt.common.configuration import configspec
 from dlt.common.typing import TSecretStrValue
 
 from loaders._core import errors
-from loaders._core.archive.tape import current
+from loaders._core.archive.current import current
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings
 from loaders._core.naming import ColumnNames
 from loaders._core.privacy.values import Personal

@@ -15,7 +15,7 @@ import confluent_kafka as client
 from confluent_kafka.admin import AdminClient
 
 from loaders._core import errors
-from loaders._core.archive.tape import current
+from loaders._core.archive.current import current
 from loaders._core.declare import Account
 from loaders._core.redact import is_secret_name, secret
 from loaders._core.topics import Batch, Budget, Cut, Reading

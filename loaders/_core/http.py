@@ -26,7 +26,7 @@ import msgspec
 import tenacity
 
 from loaders._core import errors
-from loaders._core.archive import tape
+from loaders._core.archive import current as tape
 from loaders._core.guard import Guard
 from loaders._core.redact import is_secret_name, redact
 from loaders._core.stream import Spool, split_array

@@ -19,7 +19,7 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 
 from loaders._core import errors
-from loaders._core.archive.tape import current
+from loaders._core.archive.current import current
 from loaders._core.stream import Documents, Keyed, Rejected
 
 _log = logging.getLogger(__name__)

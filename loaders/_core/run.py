@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from loaders._core import decoding
-from loaders._core.archive import tape as tapes
+from loaders._core.archive import current as tapes
 from loaders._core.archive.configured import recorder_of, settings_without_secrets
 from loaders._core.archive.store import ArchiveError
 from loaders._core.crash import kill_point

@@ -19,7 +19,7 @@ import msgspec
 import pyarrow as pa
 
 from loaders._core import errors
-from loaders._core.archive.tape import current
+from loaders._core.archive.current import current
 from loaders._core.queues import fault_of
 from loaders._core.records import Page, Path, RecordReader
 from loaders._core.stopping import STOPPING

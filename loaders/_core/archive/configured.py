@@ -8,8 +8,9 @@ import dlt
 import msgspec
 from dlt.common.configuration.specs.base_configuration import is_secret_hint
 
+from loaders._core.archive.current import Tape
 from loaders._core.archive.store import Store
-from loaders._core.archive.tape import Recorder, Tape
+from loaders._core.archive.tape import Recorder
 from loaders._core.declare import Loader, Settings
 from loaders._core.errors import ConfigurationError
 from loaders._core.privacy import keys as privacy_keys

@@ -8,9 +8,10 @@ from itertools import groupby
 from typing import Any
 
 from loaders._core.archive.configured import cannot, settings_again, store_of
+from loaders._core.archive.current import Tape
 from loaders._core.archive.erasing import restore_tombstones
 from loaders._core.archive.store import ArchiveError, Store
-from loaders._core.archive.tape import Package, Player, Tape, Task, read_package
+from loaders._core.archive.tape import Package, Player, Task, read_package
 from loaders._core.declare import Account, Loader, Resource, Window
 from loaders._core.errors import ConfigurationError, UsageError
 from loaders._core.lease import Lease
