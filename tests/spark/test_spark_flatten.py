@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from base64 import b64decode
 from datetime import UTC, datetime
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,7 @@ from loaders.spark.flatten import FLAT_COLUMNS, SCHEMA, Flattener, instant, occu
 from loaders.spark.plan import Plan, Secrets
 from simulators.site_events import REQUIRED, TOPIC, Message
 from simulators.topic_files import TopicFiles
-from tests.conftest import PRIVACY_KEY
+from tests.conftest import PRIVACY_KEY, ROOT
 from tests.spark.topic import AT, EXACT, odd
 
 PLAN = Plan(
@@ -105,3 +109,22 @@ def test_moments(text: str | None, hour: int | None) -> None:
 def test_nothing_makes_no_rows(tmp_path: Path) -> None:
     assert len(flat(tmp_path, [Message(TOPIC, b"k", [], None, AT)])) == 0
     assert len(set(FLAT_COLUMNS)) == len(FLAT_COLUMNS)
+
+
+def test_what_runs_in_sparks_environment_imports_nothing_that_it_lacks() -> None:
+    """Only the full tests start Spark: an import too many in the core would be found late."""
+    lock = (ROOT / "loaders" / "spark" / "requirements.lock").read_text()
+    there = {name.replace("_", "-").lower() for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
+    code = (
+        "import sys, loaders.spark.flatten, loaders.spark.sink, loaders.spark.plan\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    of = packages_distributions()
+    loaded = {each.replace("_", "-").lower() for name in found.stdout.split() for each in of.get(name, ())}
+    anyway = {
+        "adstar",
+        "setuptools",
+        "typing-extensions",
+    }  # by hooks of this environment, or if they are there
+    assert loaded - there - anyway == set()
