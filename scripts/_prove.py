@@ -135,7 +135,7 @@ def told(claim: Claim) -> str:
     proof = last(claim)
     if proof is None:
         return "not yet run"
-    figures = ", ".join(proof.figures)
+    figures = " ".join(", ".join(proof.figures).split())  # a row of a table is one line
     return (figures or "holds") if proof.holds else f"NOT SHOWN {figures}".rstrip()
 
 
