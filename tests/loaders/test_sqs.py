@@ -24,8 +24,7 @@ from hypothesis import strategies as st
 from moto.sqs.exceptions import SQSException
 from moto.sqs.models import SQSBackend
 
-from loaders import sqs
-from loaders._core import configure, queues
+from loaders._core import configure, queues, sqs_client
 from loaders._core.declare import Clock
 from loaders._core.dry_run import describe
 from loaders._core.errors import ConfigurationError
@@ -658,7 +657,7 @@ def test_a_queue_that_is_gone_before_the_delete_is_said(
 
 
 def test_nobody_answers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqs, "TRIES", 1)
+    monkeypatch.setattr(sqs_client, "TRIES", 1)
     chosen = bench.settings()
     chosen.endpoint_url = "http://127.0.0.1:1"
     result = SourceRun(LOADER, chosen, bench.target, Clock()).execute()
