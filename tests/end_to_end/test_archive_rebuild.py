@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -18,6 +17,7 @@ from loaders._core.run import Result
 from simulators import site_events
 from tests.conftest import recreate
 from tests.end_to_end.chain import MORNING, Chain, chain
+from tests.loaders.test_archive import raw
 
 ARCHIVED = ("facebook_ads", "google_ads", "clevertap", "http_json", "sqs", "kafka")
 SHORT = {
@@ -26,8 +26,6 @@ SHORT = {
     "SOURCES__GOOGLE_ADS__WINDOW_DAYS": "10",
     "SOURCES__FACEBOOK_ADS__WINDOW_DAYS": "10",
 }
-# What numbers a row, and what dlt calls the package that has brought it.
-APART = ("_row_no", "_dlt_load_id")
 
 
 @pytest.fixture
@@ -52,24 +50,10 @@ def rebuilt(made: Chain, *sources: str) -> list[Result]:
         ]
 
 
-def raw(made: Chain) -> dict[str, list[tuple[Any, ...]]]:
-    """Every table of raw, receipts included, as text in order."""
-    found = {}
-    for schema, table, columns in made.rows(
-        "select table_schema, table_name, string_agg(format('%%I::text', column_name), ', '"
-        " order by column_name) from information_schema.columns where table_schema like 'raw\\_%%'"
-        " and left(table_name, 4) <> '_dlt' and column_name <> all(%s) group by 1, 2",
-        [list(APART)],
-    ):
-        rows = made.rows(f'select {columns} from {schema}."{table}"')
-        found[f"{schema}.{table}"] = sorted(rows, key=repr)
-    return found
-
-
 def test_every_table_of_raw_is_made_again_without_asking_a_vendor(
     lived: Chain, server: EmbeddedWarehouse
 ) -> None:
-    before = raw(lived)
+    before = raw(lived.target)
     assert {table.partition(".")[0] for table in before} == {f"raw_{name}" for name in ARCHIVED}
     runs = "select pipeline, run_id, mode, run_seq from ops.commits order by run_seq"
     commits = lived.rows(runs)
@@ -80,7 +64,7 @@ def test_every_table_of_raw_is_made_again_without_asking_a_vendor(
     lived.shop.cluster.delete_topic(site_events.TOPIC)
     results = rebuilt(lived)
     assert [(result.outcome, result.message) for result in results] == [("ok", None)] * len(ARCHIVED)
-    after = raw(lived)
+    after = raw(lived.target)
     assert after.keys() == before.keys()
     for table, rows in before.items():
         assert after[table] == rows, table
@@ -88,7 +72,7 @@ def test_every_table_of_raw_is_made_again_without_asking_a_vendor(
     assert lived.rows(runs) == commits
     again = rebuilt(lived)
     assert {result.message for result in again} == {"the warehouse has every package of the archive"}
-    assert raw(lived) == after
+    assert raw(lived.target) == after
 
 
 @pytest.mark.full
@@ -103,11 +87,11 @@ def test_a_week_and_the_star_on_top_are_made_again(server: EmbeddedWarehouse, tm
             assert [result.outcome for result in results] == ["ok"] * 3, results
         built = made.build_models()
         assert built.code == 0, built.failed
-        tables, star = raw(made), made.dump()
+        tables, star = raw(made.target), made.dump()
         recreate(server, made.target.database)
         made.simulator.stop()
         assert [result.outcome for result in rebuilt(made, *sources)] == ["ok"] * 3
-        assert raw(made) == tables
+        assert raw(made.target) == tables
         built = made.build_models()
         assert built.code == 0, built.failed
         assert made.dump() == star

@@ -67,6 +67,32 @@ def query(target: Target, sql: str) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
+def raw(target: Target, schemas: str = r"raw\_%") -> dict[str, list[tuple[Any, ...]]]:
+    """Every table of raw, receipts included, as text in order, but a row's number and its package's name."""
+    found = {}
+    for schema, table, columns in query(
+        target,
+        "select table_schema, table_name, string_agg(format('%I::text', column_name), ', '"
+        " order by column_name) from information_schema.columns"
+        f" where table_schema like '{schemas}' and left(table_name, 4) <> '_dlt'"
+        " and column_name not in ('_row_no', '_dlt_load_id') group by 1, 2",
+    ):
+        found[f"{schema}.{table}"] = sorted(
+            query(target, f'select {columns} from {schema}."{table}"'), key=repr
+        )
+    return found
+
+
+def archived(target: Target, source: str) -> str:
+    """All that the archive says of a source, decrypted."""
+    store = store_of(target)
+    assert store
+    folder = f"{source}/packages"
+    bodies = [b"".join(store.body(source, each)) for each in store.addresses(source)]
+    listed = [msgspec.json.encode(read_package(store, folder, each)) for each in store.names(folder)]
+    return b"\n".join([*bodies, *listed]).decode("utf-8", "replace")
+
+
 def receipts(target: Target) -> list[tuple[Any, ...]]:
     return query(
         target,

@@ -11,10 +11,8 @@ import msgspec
 import pytest
 from wire import Answer, Ask, vendor
 
-from loaders._core.archive import configured
 from loaders._core.archive.erasing import Eraser
 from loaders._core.archive.rebuild import Rebuild
-from loaders._core.archive.tape import read_package
 from loaders._core.declare import Clock
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.feeds.declared import Feed
@@ -24,7 +22,7 @@ from loaders._core.run import Result, SourceRun
 from loaders._core.warehouse import Target
 from loaders.http_json import LOADER, HttpJsonSettings
 from tests.conftest import PRIVACY_KEY, recreate
-from tests.loaders.test_archive import query
+from tests.loaders.test_archive import archived, query
 
 COLUMNS = {
     "email": "email",
@@ -109,16 +107,6 @@ def raw(target: Target) -> dict[str, list[Any]]:
     return found
 
 
-def archived(target: Target) -> str:
-    """All that the archive says, decrypted."""
-    store = configured.store_of(target)
-    assert store
-    folder = "http_json/packages"
-    bodies = [b"".join(store.body("http_json", each)) for each in store.addresses("http_json")]
-    packages = [msgspec.json.encode(read_package(store, folder, each)) for each in store.names(folder)]
-    return b"\n".join([*bodies, *packages]).decode()
-
-
 def test_an_erased_person_is_in_no_byte_and_in_no_row_of_a_rebuild(
     target: Target, server: EmbeddedWarehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,13 +114,13 @@ def test_an_erased_person_is_in_no_byte_and_in_no_row_of_a_rebuild(
     with vendor(served) as asked:
         for day in (10, 11):
             assert run(target, asked.url, day).outcome == "ok"
-        before = archived(target)
+        before = archived(target, "http_json")
         for text in HERS:
             assert text.lower() in before.lower(), text
         done = erase(target, {Personal.EMAIL: "ann.smith@example.com"})
         assert done.left == []
         assert done.archive["http_json"] >= 3
-        after = archived(target)
+        after = archived(target, "http_json")
         for text in HERS:
             assert text.lower() not in after.lower().replace("u7 is a number", ""), text
         for text in ("bob.jones@example.com", "Bob Jones", '"count": 7', "4915.1", "device-000078"):

@@ -13,7 +13,6 @@ import pytest
 
 from loaders import kafka, sqs
 from loaders._core import topics
-from loaders._core.archive import configured
 from loaders._core.archive import tape as tapes
 from loaders._core.archive.erasing import Eraser
 from loaders._core.archive.rebuild import Rebuild
@@ -27,14 +26,13 @@ from loaders._core.warehouse import Target
 from simulators.kafka_cluster import KafkaCluster
 from simulators.queue import LoginQueue
 from tests.conftest import PRIVACY_KEY, recreate
-from tests.loaders.test_archive import query
+from tests.loaders.test_archive import archived, raw
 from tests.loaders.test_kafka import GOOD
 from tests.loaders.test_kafka import Bench as Topics
 from tests.loaders.test_sqs import LOGIN
 from tests.loaders.test_sqs import Bench as Queues
 
 ANN, BOB = "ann.smith@example.com", "bob.jones@example.com"
-APART = ("_row_no", "_dlt_load_id")
 
 
 @pytest.fixture(autouse=True)
@@ -63,19 +61,6 @@ def rebuild(loader: Loader, target: Target) -> Result:
     return Rebuild(loader, target, clock=Clock()).execute()
 
 
-def raw(target: Target, schema: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Every table of a source, receipts included."""
-    found = {}
-    for table, columns in query(
-        target,
-        "select table_name, string_agg(format('%I::text', column_name), ', ' order by column_name)"
-        f" from information_schema.columns where table_schema = '{schema}' and left(table_name, 4) <> '_dlt'"
-        f" and column_name <> all(array{list(APART)}) group by 1",
-    ):
-        found[table] = sorted(query(target, f'select {columns} from {schema}."{table}"'), key=repr)
-    return found
-
-
 def test_a_topic_is_made_again_when_neither_warehouse_nor_broker_has_it(
     topic: Topics, target: Target, server: EmbeddedWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,7 +78,7 @@ def test_a_topic_is_made_again_when_neither_warehouse_nor_broker_has_it(
     assert topic.run(required=["event_id"]).outcome == "ok"
     assert topic.run(required=["event_id"]).outcome == "ok"  # nothing new
     before = raw(target, "raw_kafka")
-    assert (len(before["events"]), len(before["quarantine"])) == (11, 2)
+    assert (len(before["raw_kafka.events"]), len(before["raw_kafka.quarantine"])) == (11, 2)
     topic.cluster.delete_topic(topic.topic)
     recreate(server, target.database)
     result = rebuild(kafka.LOADER, target)
@@ -120,20 +105,12 @@ def test_a_queue_is_made_again_though_its_messages_were_deleted(
     queue.put(json.dumps(LOGIN))
     assert queue.run().outcome == "ok"
     before = raw(target, "raw_sqs")
-    assert (len(before["login_queue"]), len(before["quarantine"])) == (13, 2)
+    assert (len(before["raw_sqs.login_queue"]), len(before["raw_sqs.quarantine"])) == (13, 2)
     recreate(server, target.database)
     queue.queue.stop()
     result = rebuild(sqs.LOADER, target)
     assert (result.outcome, result.message) == ("ok", None)
     assert raw(target, "raw_sqs") == before
-
-
-def told_of(target: Target, source: str) -> str:
-    """All that the archive says of a source, decrypted."""
-    store = configured.store_of(target)
-    assert store
-    bodies = [b"".join(store.body(source, each)) for each in store.addresses(source)]
-    return b"\n".join(bodies).decode("utf-8", "replace")
 
 
 def test_no_handle_with_which_a_message_could_be_deleted_is_kept(queue: Queues, target: Target) -> None:
@@ -149,7 +126,7 @@ def test_no_handle_with_which_a_message_could_be_deleted_is_kept(queue: Queues, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqs.Sqs, "receive", heard)
         assert queue.run().outcome == "ok"
-    told = told_of(target, "sqs")
+    told = archived(target, "sqs")
     assert handles
     assert LOGIN["device_id"] in told
     assert not [handle for handle in handles if handle in told]
@@ -172,12 +149,12 @@ def test_a_person_is_in_no_message_of_the_archive_and_a_rebuild_is_what_the_eras
     assert topic.run(**topic_settings).outcome == "ok"
     assert queue.run().outcome == "ok"
     for source in ("kafka", "sqs"):
-        assert ANN in told_of(target, source)
+        assert ANN in archived(target, source)
     done = erase(target, {Personal.EMAIL: ANN})
     assert done.left == []
     assert {"kafka", "sqs"} <= {source for source, count in done.archive.items() if count}
     for source in ("kafka", "sqs"):
-        told = told_of(target, source)
+        told = archived(target, source)
         assert ANN not in told
         assert "Ann Smith" not in told
         assert BOB in told

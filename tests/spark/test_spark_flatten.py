@@ -122,9 +122,6 @@ def test_what_runs_in_sparks_environment_imports_nothing_that_it_lacks() -> None
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
     of = packages_distributions()
     loaded = {each.replace("_", "-").lower() for name in found.stdout.split() for each in of.get(name, ())}
-    anyway = {
-        "adstar",
-        "setuptools",
-        "typing-extensions",
-    }  # by hooks of this environment, or if they are there
+    # By hooks of this environment, or if they are there.
+    anyway = {"adstar", "setuptools", "typing-extensions"}
     assert loaded - there - anyway == set()

@@ -1,5 +1,5 @@
 {#- The types of the columns that a raw table has at run time, by name, in order; none where the table does not exist.
-    What dbt has for this also asks, on Redshift, for the columns of every view there is, which takes seconds. -#}
+    What dbt has for this also asks, on Redshift, for the columns of every view there is. -#}
 {% macro landed_types(relation) -%}
     {%- set found = load_relation(relation) if execute else none -%}
     {%- set types = {} -%}
