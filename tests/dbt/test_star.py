@@ -247,6 +247,39 @@ def test_a_full_refresh_makes_the_identical_star(built: Star, restated: Dump) ->
     assert built.dump() == restated
 
 
+def test_what_counts_as_a_conversion_can_be_changed(built: Star, restated: Dump) -> None:
+    """Each day's campaigns are added up again, though no report of it has changed."""
+    counted = "select sum(conversions) from reports.rpt_campaign_daily where platform = 'facebook_ads'"
+    told = (
+        "select sum(conversions) from marts.fact_ad_conversion where platform = 'facebook_ads'"
+        " and attribution_window = 'default' and conversion_action_id = '{}'"
+    )
+    before = one(built, counted)
+    built.landing.execute(
+        "update intermediate.conversion_definitions set conversion_action_id = 'lead'"
+        " where platform = 'facebook_ads'"
+    )
+    built.dbt("run", "--select", "int_account_days__read", "fact_campaign_performance")
+    assert before == one(built, told.format("omni_purchase")) != one(built, counted)
+    assert one(built, counted) == one(built, told.format("lead"))
+    built.dbt("seed")
+    built.dbt("run", "--select", "int_account_days__read", "fact_campaign_performance")
+    assert built.dump() == restated
+
+
+def test_a_campaign_that_holds_more_than_its_ads_is_named(built: Star, restated: Dump) -> None:
+    test = "assert_campaigns_hold_what_their_ads_do"
+    damage = (
+        "update marts.fact_campaign_performance set conversions = conversions {} 1"
+        " where account_id = '111' and date_day = '2026-03-01' and campaign_id = '11'"
+    )
+    built.landing.execute(damage.format("+"))
+    assert built.dbt("test", "--select", test, "--vars", "{verify_all: true}", code=1)[test] == "fail"
+    assert built.places(test) == {("111", "2026-03-01")}
+    built.landing.execute(damage.format("-"))
+    assert built.dbt("test", "--select", test, "--vars", "{verify_all: true}")[test] == "pass"
+
+
 def test_keys_are_what_redshift_would_make_of_them(built: Star, first: Dump) -> None:
     """strtol(left(md5(text), 15), 16), on the parts with their lengths before them."""
     digest = hashlib.md5(b"12:facebook_ads3:111", usedforsecurity=False).hexdigest()

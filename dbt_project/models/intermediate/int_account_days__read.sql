@@ -104,6 +104,7 @@ described as (
             false
         ) as is_settled,
         begun.versions_begun,
+        coalesce(definitions.conversion_action_id || ' ' || definitions.attribution_window, '-') as counted_conversions,
         coalesce(
             cast(missing_ads.campaigns as {{ type_text() }})
             || ' ' || missing_ads.first_campaign_id || ' ' || missing_ads.last_campaign_id,
@@ -118,6 +119,8 @@ described as (
         on
             account_days.date_day = rates.date_day
             and accounts.currency_code = rates.currency_code
+    left join {{ ref('conversion_definitions') }} as definitions
+        on account_days.platform = definitions.platform
     inner join begun
         on account_days.partition_key = begun.partition_key
     left join missing_ads
@@ -133,8 +136,22 @@ common as (
         '{{ var("reporting_currency") }} ' || coalesce(cast(exchange_rate as {{ type_text() }}), '-') as rate_state
     from described
 )
+{%- set run = "coalesce(cast({}_run_seq as " ~ type_text() ~ "), '-')" %},
 
-{%- set run = "coalesce(cast({}_run_seq as " ~ type_text() ~ "), '-')" %}
+states as (
+    select
+        *,
+        common_state || ' ' || rate_state || ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }}
+            as performance_state,
+        common_state || ' ' || {{ run.format('conversion') }}
+        || case
+            when platform = 'facebook_ads'
+                then ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }} || ' ' || missing_ads_state
+            else ''
+        end as conversions_state
+    from common
+)
+
 select
     partition_key,
     platform,
@@ -153,20 +170,10 @@ select
     {{ report }}_clicks,
     {{ report }}_spend,
     {%- endfor %}
-    md5(
-        common_state || ' ' || rate_state || ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }}
-    ) as fact_ad_performance_state,
-    {%- for model in ['fact_ad_conversion', 'int_conversion_actions__daily'] %}
-    md5(
-        common_state || ' ' || {{ "rate_state || ' ' || " if model == 'fact_ad_conversion' -}}
-        {{ run.format('conversion') }}
-        || case
-            when platform = 'facebook_ads'
-                then ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }} || ' ' || missing_ads_state
-            else ''
-        end
-    ) as {{ model }}_state,
-    {%- endfor %}
+    md5(performance_state) as fact_ad_performance_state,
+    md5(conversions_state || ' ' || rate_state) as fact_ad_conversion_state,
+    md5(performance_state || ' ' || conversions_state || ' ' || counted_conversions) as fact_campaign_performance_state,
+    md5(conversions_state) as int_conversion_actions__daily_state,
     md5(common_state || ' ' || {{ run.format('keyword') }}) as fact_keyword_performance_state,
     md5(common_state || ' ' || {{ run.format('search_term') }}) as fact_search_term_performance_state
-from common
+from states

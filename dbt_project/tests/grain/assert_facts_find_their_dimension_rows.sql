@@ -6,6 +6,7 @@
 {%- set facts = {
     'fact_ad_performance': ['account', 'campaign', 'ad_group', 'ad'],
     'fact_ad_conversion': ['account', 'campaign', 'ad_group', 'ad', 'conversion_action'],
+    'fact_campaign_performance': ['account', 'campaign'],
     'fact_keyword_performance': ['account', 'campaign', 'ad_group', 'keyword'],
     'fact_search_term_performance': ['account', 'campaign', 'ad_group'],
 } %}
