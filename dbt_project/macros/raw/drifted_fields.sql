@@ -34,7 +34,7 @@
                 ~ " having count(*) > 0"
             ) -%}
         {%- endfor -%}
-        {%- if declared -%}
+        {%- if declared and flags.WHICH in ('build', 'run') -%}
             {#- The newest run's rows, once: `account_id` and `date_day` say where they are, so that raw's index is used. -#}
             {%- set newest -%}
                 select landed.* from {{ raw }} as landed
@@ -55,31 +55,38 @@
                         and landed._run_seq = sets.data_run_seq
                         {{ 'and landed._day = sets.date_day' if is_report(table) }}
             {%- endset -%}
-            {%- set counts = [] -%}
-            {%- set fields = [] -%}
+            {#- Asked while compiling: a query for each field of each table, in one, is a quarter of a megabyte of SQL. -#}
+            {%- set asked = [
+                'max(_account) as account_id', 'max(_day) as date_day', 'max(_run_seq) as run_seq',
+                'count(*) as row_count'
+            ] -%}
             {%- for column in declared -%}
                 {%- set name = adapter.quote(column.name) -%}
                 {%- set text = document_text(name) if column.name in documents else name -%}
-                {%- do counts.append(
-                    "count(" ~ name ~ ") as delivered_" ~ loop.index ~ ", sum(case when "
-                    ~ field_shape(text, column.meta.shape) ~ " then 0 else 1 end) as misshapen_" ~ loop.index
-                ) -%}
-                {%- do fields.append(
-                    "select '" ~ table.name ~ "' as resource, '" ~ column.name ~ "' as field,"
-                    ~ " case when misshapen_" ~ loop.index ~ " > 0 then 'another shape' else 'vanished' end as drift,"
-                    ~ " " ~ ('true' if column.meta.required else 'false') ~ " as is_required, account_id, date_day, run_seq,"
-                    ~ " case when misshapen_" ~ loop.index ~ " > 0 then misshapen_" ~ loop.index
-                    ~ " else row_count end as row_count"
-                    ~ " from counted where misshapen_" ~ loop.index ~ " > 0"
-                    ~ " or (delivered_" ~ loop.index ~ " = 0 and row_count > 0"
-                    ~ " and exists (select 1 from " ~ raw ~ " where " ~ name ~ " is not null))"
+                {%- do asked.append("count(" ~ name ~ ") as delivered_" ~ loop.index) -%}
+                {%- do asked.append(
+                    "sum(case when " ~ field_shape(text, column.meta.shape) ~ " then 0 else 1 end) as misshapen_" ~ loop.index
                 ) -%}
             {%- endfor -%}
-            {%- do queries.append(
-                "(with counted as (select max(_account) as account_id, max(_day) as date_day,"
-                ~ " max(_run_seq) as run_seq, count(*) as row_count, " ~ counts | join(', ')
-                ~ " from (" ~ newest ~ ") as newest) " ~ fields | join(' union all ') ~ ")"
-            ) -%}
+            {%- set told = run_query("select " ~ asked | join(', ') ~ " from (" ~ newest ~ ") as newest").rows[0] -%}
+            {%- for column in declared if told.row_count > 0 -%}
+                {%- set misshapen = told['misshapen_' ~ loop.index] -%}
+                {%- if misshapen > 0 or told['delivered_' ~ loop.index] == 0 -%}
+                    {%- do queries.append(
+                        "select '" ~ table.name ~ "' as resource, '" ~ column.name ~ "' as field, '"
+                        ~ ('another shape' if misshapen > 0 else 'vanished') ~ "' as drift, "
+                        ~ ('true' if column.meta.required else 'false') ~ " as is_required, "
+                        ~ dbt.string_literal(dbt.escape_single_quotes(told.account_id)) ~ " as account_id, "
+                        ~ ("cast('" ~ told.date_day ~ "' as date)" if told.date_day else 'cast(null as date)')
+                        ~ " as date_day, " ~ (told.run_seq | int) ~ " as run_seq, "
+                        ~ ((misshapen if misshapen > 0 else told.row_count) | int) ~ " as row_count"
+                        ~ (
+                            '' if misshapen > 0
+                            else " where exists (select 1 from " ~ raw ~ " where " ~ adapter.quote(column.name) ~ " is not null)"
+                        )
+                    ) -%}
+                {%- endif -%}
+            {%- endfor -%}
         {%- endif -%}
     {%- endfor -%}
     {%- if queries %}
