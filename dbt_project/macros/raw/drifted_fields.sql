@@ -56,10 +56,7 @@
                         {{ 'and landed._day = sets.date_day' if is_report(table) }}
             {%- endset -%}
             {#- Asked while compiling: a query for each field of each table, in one, is a quarter of a megabyte of SQL. -#}
-            {%- set asked = [
-                'max(_account) as account_id', 'max(_day) as date_day', 'max(_run_seq) as run_seq',
-                'count(*) as row_count'
-            ] -%}
+            {%- set asked = ['count(*) as row_count'] -%}
             {%- for column in declared -%}
                 {%- set name = adapter.quote(column.name) -%}
                 {%- set text = document_text(name) if column.name in documents else name -%}
@@ -72,18 +69,18 @@
             {%- for column in declared if told.row_count > 0 -%}
                 {%- set misshapen = told['misshapen_' ~ loop.index] -%}
                 {%- if misshapen > 0 or told['delivered_' ~ loop.index] == 0 -%}
+                    {#- What landed is not written into SQL: an account may be called anything. -#}
                     {%- do queries.append(
                         "select '" ~ table.name ~ "' as resource, '" ~ column.name ~ "' as field, '"
                         ~ ('another shape' if misshapen > 0 else 'vanished') ~ "' as drift, "
-                        ~ ('true' if column.meta.required else 'false') ~ " as is_required, "
-                        ~ dbt.string_literal(dbt.escape_single_quotes(told.account_id)) ~ " as account_id, "
-                        ~ ("cast('" ~ told.date_day ~ "' as date)" if told.date_day else 'cast(null as date)')
-                        ~ " as date_day, " ~ (told.run_seq | int) ~ " as run_seq, "
+                        ~ ('true' if column.meta.required else 'false') ~ " as is_required, max(_account) as account_id,"
+                        ~ " max(_day) as date_day, max(_run_seq) as run_seq, "
                         ~ ((misshapen if misshapen > 0 else told.row_count) | int) ~ " as row_count"
+                        ~ " from (" ~ newest ~ ") as newest"
                         ~ (
                             '' if misshapen > 0
                             else " where exists (select 1 from " ~ raw ~ " where " ~ adapter.quote(column.name) ~ " is not null)"
-                        )
+                        ) ~ " having count(*) > 0"
                     ) -%}
                 {%- endif -%}
             {%- endfor -%}
