@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from loaders._core.embedded import EmbeddedWarehouse
+from tests import resident
 from tests.dbt.star import Star, star
 
 DIMENSIONS = {"completeness", "accuracy", "consistency", "timeliness", "uniqueness"}
 SEVERITIES = {"critical", "major", "minor"}
+HALF_FILLED = """
+from dbt.adapters.cache import RelationsCache
+from dbt.cli.main import cli
+
+add = RelationsCache.add
+def first_only(self, relation):
+    if relation.schema == "ops" or relation.schema.startswith("raw_"):
+        self.update_schemas([(relation.database, relation.schema)])
+    else:
+        add(self, relation)
+RelationsCache.add = first_only
+cli()
+"""
 
 
 def test_one_source_with_few_fields_and_no_totals(server: EmbeddedWarehouse, tmp_path: Path) -> None:
@@ -114,3 +130,36 @@ def data_tests(found: Star) -> list[dict[str, Any]]:
     """The project's tests of data as dbt has parsed them; unit tests are none."""
     manifest = json.loads((Path(found.environment["DBT_TARGET_PATH"]) / "manifest.json").read_text())
     return [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]
+
+
+def test_tables_are_read_that_one_of_dbts_threads_has_not_yet_noted(
+    server: EmbeddedWarehouse, tmp_path: Path
+) -> None:
+    """dbt notes the tables of a schema it doesn't write to one by one, while its other threads look there.
+
+    A source built as empty, with success, was what that came to: here the moment lasts.
+    """
+    with star(server, tmp_path, selector="ads") as found:
+        found.landing.create("facebook_ads")
+        sets = ("insights_ad", "insights_campaign", "insights_account")
+        found.landing.land(
+            "facebook_ads",
+            datetime(2026, 3, 3, 6, tzinfo=UTC),
+            {
+                ("adaccounts", "me", None): [{"id": "act_555", "account_id": "555", "currency": "USD"}],
+                **{(name, "555", date(2026, 3, 1)): [] for name in sets},
+            },
+        )
+        resident.parse(found.environment)
+        built = subprocess.run(
+            [sys.executable, "-c", HALF_FILLED, "run", "--select", "+stg_facebook_ads__accounts"],
+            check=False,
+            env=found.environment,
+            capture_output=True,
+            text=True,
+        )
+        assert built.returncode == 0, built.stdout
+        (accounts,) = found.landing.query(
+            "select count(*) from staging.stg_facebook_ads__accounts where account_id = '555'"
+        )
+        assert accounts == (1,), "what has landed is not in staging"

@@ -18,7 +18,6 @@ import boto3
 import msgspec
 import pytest
 from moto.server import ThreadedMotoServer
-from wire import Answer, Ask, vendor
 
 from loaders._core import configure
 from loaders._core.archive import store as stores
@@ -36,6 +35,7 @@ from loaders._core.warehouse import Target
 from loaders.http_json import LOADER, HttpJsonSettings
 from tests import preloaded
 from tests.conftest import ROOT, recreate
+from tests.loaders.wire import Answer, Ask, vendor
 
 SECRET = "s3cr3t-l1ght+/=and-more"
 DATED = {"params": {"from": "{since}", "to": "{until}"}, "date": "date"}

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from wire import Answer, Ask, vendor
 
 from loaders._core.archive.erasing import Eraser
 from loaders._core.archive.rebuild import Rebuild
@@ -23,6 +22,7 @@ from loaders._core.warehouse import Target
 from loaders.http_json import LOADER, HttpJsonSettings
 from tests.conftest import PRIVACY_KEY, recreate
 from tests.loaders.test_archive import archived, query
+from tests.loaders.wire import Answer, Ask, vendor
 
 COLUMNS = {
     "email": "email",

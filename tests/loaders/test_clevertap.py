@@ -16,8 +16,6 @@ from zoneinfo import ZoneInfo
 import httpx
 import msgspec
 import pytest
-from crowd import BEGIN, Crowd, device, event, person
-from wire import Answer, Ask, Time, vendor
 
 from loaders._core import errors
 from loaders._core.configure import settings_of
@@ -28,6 +26,8 @@ from loaders._core.stream import OfDay, whole
 from loaders._core.warehouse import Target
 from loaders.clevertap import LOADER, REGIONS, Project, classify
 from simulators.server import CLEVERTAP_EVENTS, Simulator
+from tests.loaders.crowd import BEGIN, Crowd, device, event, person
+from tests.loaders.wire import Answer, Ask, Time, vendor
 
 PASSCODE = "ZQA-KYL-WZRK-77"
 DAY = date(2026, 3, 4)

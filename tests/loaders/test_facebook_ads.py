@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import pytest
-from wire import Answer, Ask, Time, vendor
 
 from loaders._core import errors
 from loaders._core.declare import Account, Clock, Window
@@ -24,6 +23,7 @@ from loaders._core.stream import whole
 from loaders.facebook_ads import LOADER, classify, classify_run, used, wait_seconds
 from simulators import facebook
 from simulators.server import Simulator
+from tests.loaders.wire import Answer, Ask, Time, vendor
 
 TOKEN = "EAABsbCS1iHgBO7zZCq"
 ACCOUNT = Account("123", timezone="Europe/Berlin")

@@ -15,7 +15,6 @@ from unittest.mock import patch
 import httpx
 import pytest
 from google.ads.googleads.v26.services.types.google_ads_service import GoogleAdsRow
-from wire import Answer, Ask, Time, vendor
 
 from loaders import google_ads
 from loaders._core import errors
@@ -27,6 +26,7 @@ from loaders._core.stream import Mark, Version, whole
 from loaders._core.warehouse import Target
 from loaders.google_ads import LOADER, classify
 from simulators.server import Simulator
+from tests.loaders.wire import Answer, Ask, Time, vendor
 
 MANAGER = "8033211460"
 ACCOUNT = Account("123", timezone="Europe/Berlin")

@@ -13,7 +13,6 @@ from email.utils import format_datetime
 
 import httpx
 import pytest
-from wire import Answer, Time, vendor
 
 from loaders._core import errors
 from loaders._core.declare import Window
@@ -21,6 +20,7 @@ from loaders._core.http import Http, Reply, Rule, by_status, first_match
 from loaders._core.oauth import RefreshToken
 from loaders._core.pages import Jobs, Listing, cut, halve
 from loaders._core.stream import whole
+from tests.loaders.wire import Answer, Time, vendor
 
 FINE = {"data": [1]}
 TOKEN = "EAABsbCS1iHgBO7zZCq"

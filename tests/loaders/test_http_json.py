@@ -27,7 +27,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from wire import Answer, Ask, vendor
 
 from loaders import http_json
 from loaders._core import configure, guard
@@ -44,6 +43,7 @@ from loaders._core.warehouse import Target
 from loaders.http_json import LOADER, HttpJsonSettings
 from tests import preloaded
 from tests.conftest import database
+from tests.loaders.wire import Answer, Ask, vendor
 
 ROOT = Path(__file__).parents[2]
 SECRET = "tr4ff1c-l1ght+/="

@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
-from serving import serve
 
 from simulators import ads_csv
+from tests.simulators.serving import serve
 
 FILE = Path(__file__).parents[3] / "shared" / "data" / "ads_csv" / "kag_conversion_data.csv"
 DAY = date(2026, 2, 14)

@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
-from serving import serve
 
 from simulators import gaql, google
 from simulators.business import Account, Business, KeywordDay, SearchTermDay
 from simulators.faults import Faults
 from simulators.server import State
+from tests.simulators.serving import serve
 
 NOW = datetime(2026, 3, 1, 6, tzinfo=UTC)
 SINCE, UNTIL = date(2026, 2, 1), date(2026, 2, 7)

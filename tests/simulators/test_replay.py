@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 import pytest
-from serving import serve
 
 from simulators import replay
+from tests.simulators.serving import serve
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data" / "facebook"
 ADS_ACCOUNT, INSIGHTS_ACCOUNT = "act_10152412627713995", "act_10152437784203995"
