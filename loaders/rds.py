@@ -14,6 +14,7 @@ from typing import Any
 from dlt.common.configuration import configspec
 from dlt.common.typing import TSecretStrValue
 
+from loaders._core.archive.current import current
 from loaders._core.databases.copying import KEYS, Reading
 from loaders._core.databases.declared import Database, Open, Table, TableOf, address
 from loaders._core.databases.mysql import MysqlDatabase
@@ -46,14 +47,15 @@ class RdsSettings(Settings):
 
 @dataclass(frozen=True)
 class Api:
-    """The declared tables of an open database."""
+    """The declared tables of an open database; of none where the archive answers."""
 
-    database: Database
+    database: Database | None
     name: str
     tables: dict[str, Table]
 
     def table(self, name: str, *, sweep: bool) -> Reading:
         """A table, or the sweep of its keys."""
+        assert self.database
         where = f"sources.rds.tables.{name}"
         return TableOf(self.database, name, self.tables[name], where=where, sweep=sweep)
 
@@ -66,10 +68,15 @@ def connect(settings: Any, clock: Clock) -> Iterator[Api]:
             "no table of the database is declared; put [sources.rds.tables.<name>] with its cursor into"
             " .dlt/config.toml"
         )
+    named = "the name under which rows are kept"
+    if current().plays:
+        yield Api(None, current().told(named, str, str), settings.tables)
+        return
     place = address(str(settings.dsn), "sources.rds.dsn")
     database = ENGINES[place.scheme](place, settings.statement_timeout_seconds, settings.lock_timeout_seconds)
     with closing(database):  # type: ignore[type-var]
-        yield Api(database, settings.database or place.database, settings.tables)
+        name = current().told(named, lambda: settings.database or place.database, str)
+        yield Api(database, name, settings.tables)
 
 
 def resources(settings: Any) -> tuple[Resource, ...]:
@@ -100,4 +107,5 @@ LOADER = Loader(
     root=lambda api: Account(api.name),
     accounts=lambda api: [Account(api.name)],
     resources_of=resources,
+    archived=False,
 )

@@ -206,7 +206,7 @@ class Loader:
             What it raises is said of the account; the rows are safe; what comes again is known by its key.
         is_stream: a run gives only what is new, so it may be kept running with ``--follow``.
         archived: whether its answers are archived unless a setting says otherwise; None: they can't be, since
-            they come neither through ``http.Http`` nor through ``archive.tape.Tape.told``.
+            they come neither through ``http.Http`` nor as a table, and ``Tape.told`` is not called.
     """
 
     name: str

@@ -17,6 +17,7 @@ from loaders._core import decoding
 from loaders._core.archive import current as tapes
 from loaders._core.archive.configured import recorder_of, settings_without_secrets
 from loaders._core.archive.store import ArchiveError
+from loaders._core.archive.tables import Replayed
 from loaders._core.crash import kill_point
 from loaders._core.databases.copying import TableCopy
 from loaders._core.databases.redshift import RedshiftCopy
@@ -469,9 +470,11 @@ class _Reader:
     def account(self, account: Account, window: Window | None, resources: list[Resource]) -> _AccountHarvest:
         """All resources of an account, or an error and nothing."""
         since, until = _span(window)
-        self._run.tape.begin_task(account, window, resources)
         before = self._run.books.receipts(account.id, since, until)
-        copied = [r for r in resources if r.copy and self._is_due(r, before)]
+        tape = self._run.tape
+        resources = [r for r in resources if not r.copy or tape.plays or self._is_due(r, before)]
+        tape.begin_task(account, window, resources)
+        copied = [r for r in resources if r.copy]
         resources = [r for r in resources if not r.copy]
         for attempt in (1, 2):
             spools: list[ResourceSpool] = []
@@ -509,10 +512,11 @@ class _Reader:
         assert resource.copy
         aside = self._spool_of(QUARANTINE, account)
         kind = TableCopy if run.books.target.kind == "postgres" else RedshiftCopy
+        read_at = run.tape.reading(account.id, resource.name, run.clock)
         copied = kind(
             resource,
             account,
-            resource.copy(self._api, account),
+            Replayed(run.tape) if run.tape.plays else resource.copy(self._api, account),
             books=run.books,
             names=self._names[resource.name],
             run_seq=self._lease.run_seq,
@@ -522,7 +526,8 @@ class _Reader:
             protection=run.protection,
             check=self._lease.check,
             noted=lambda rows: run._progress.reading(name, account.id, resource.name, rows),
-        ).land(run.clock.now())
+            tape=run.tape,
+        ).land(read_at)
         copied.record.seconds = time.monotonic() - began
         aside.finish()
         harvest.files.setdefault(QUARANTINE.name, []).extend(aside.files)

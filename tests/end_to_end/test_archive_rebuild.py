@@ -15,11 +15,11 @@ from loaders._core.declare import Clock
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.run import Result
 from simulators import site_events
-from tests.conftest import recreate
+from tests.conftest import drop, recreate
 from tests.end_to_end.chain import MORNING, Chain, chain
 from tests.loaders.test_archive import raw
 
-ARCHIVED = ("facebook_ads", "google_ads", "clevertap", "http_json", "sqs", "kafka")
+ARCHIVED = ("facebook_ads", "google_ads", "clevertap", "http_json", "rds", "sqs", "kafka")
 SHORT = {
     "SOURCES__CLEVERTAP__WINDOW_DAYS": "1",
     "SOURCES__CLEVERTAP__START_DATE": "2026-02-28",
@@ -30,7 +30,7 @@ SHORT = {
 
 @pytest.fixture
 def lived(server: EmbeddedWarehouse, tmp_path: Path) -> Iterator[Chain]:
-    """Two mornings of all sources that can be, archived."""
+    """Two mornings of all sources, archived."""
     with chain(server, tmp_path, database="archived", people=True, seed=7, days=4, now=MORNING) as made:
         made.variables |= {"ARCHIVE__URL": str(tmp_path / "archive"), "ARCHIVE__ALL": "true"} | SHORT
         for morning in range(2):
@@ -61,6 +61,7 @@ def test_every_table_of_raw_is_made_again_without_asking_a_vendor(
     lived.simulator.stop()
     assert lived.shop
     lived.shop.queue.stop()
+    drop(server, "archived_shop")
     lived.shop.cluster.delete_topic(site_events.TOPIC)
     results = rebuilt(lived)
     assert [(result.outcome, result.message) for result in results] == [("ok", None)] * len(ARCHIVED)

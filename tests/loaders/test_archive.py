@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -311,7 +312,7 @@ def test_a_source_is_archived_as_settings_say(
     target: Target, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaders = configure.available()
-    facebook, rds = loaders["facebook_ads"], loaders["rds"]
+    facebook = loaders["facebook_ads"]
     settings = facebook.settings()
     assert type(recorder_of(facebook, settings, target)).__name__ == "Tape"
     settings.archive = True
@@ -320,10 +321,10 @@ def test_a_source_is_archived_as_settings_say(
     assert type(recorder_of(LOADER, feeds, target)).__name__ == "Recorder"
     feeds.archive = False
     assert type(recorder_of(LOADER, feeds, target)).__name__ == "Tape"
-    other = rds.settings()
+    other = facebook.settings()
     other.archive = True
-    with pytest.raises(ConfigurationError, match="copies of the warehouse"):
-        recorder_of(rds, other, target)
+    with pytest.raises(ConfigurationError, match="archive is true under"):
+        recorder_of(replace(facebook, archived=None), other, target)
     messages = loaders["sqs"].settings()
     assert type(recorder_of(loaders["sqs"], messages, target)).__name__ == "Tape"
     messages.archive = True

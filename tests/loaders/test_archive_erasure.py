@@ -150,8 +150,12 @@ def test_numbers_escapes_and_short_values_are_replaced_where_they_are_hers_alone
         {Personal.PHONE: {"4915112345678"}, Personal.USER_ID: {"42"}, Personal.NAME: {'Zoë "Z" Ashcroft'}},
         spelled,
         pseudonyms={str(phone), str(user)},
-        columns={
-            "feed": {"user_id": Personal.USER_ID, "full_name": Personal.NAME, "free": Personal.DOCUMENT}
+        personal={
+            ("raw_feed", "people"): {
+                "user_id": Personal.USER_ID,
+                "full_name": Personal.NAME,
+                "free": Personal.DOCUMENT,
+            }
         },
     )
     body = b'{"phone": 4915112345678, "userId": 42, "clicks": 42, "spend": 0.10, "free": {"a": 1}, "x": null}'

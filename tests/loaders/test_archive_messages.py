@@ -190,7 +190,7 @@ def test_numbers_within_a_text_that_is_json_are_replaced_without_breaking_it() -
         {Personal.PHONE: {"4915112345678"}, Personal.NAME: {"Ann Smithson"}},
         spelled,
         pseudonyms={str(phone)},
-        columns={"feed": {"full_name": Personal.NAME}},
+        personal={("raw_feed", "people"): {"full_name": Personal.NAME}},
     )
     inner = (
         '{"phone": 4915112345678, "full_name": "Ann", "deep": "[{\\"by\\": \\"Ann Smithson\\"}]", "n": 1.50}'

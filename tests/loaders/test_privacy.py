@@ -33,6 +33,7 @@ from loaders._core.privacy import books as privacy_books
 from loaders._core.privacy import command as privacy_command
 from loaders._core.privacy import keys as privacy_keys
 from loaders._core.privacy import record as privacy_record
+from loaders._core.privacy import texts as privacy_texts
 from loaders._core.privacy.person import erase
 from loaders._core.privacy.scan import luhn, scan
 from loaders._core.privacy.values import LINKING, Key, Personal, Protection, Ring, is_sealed, normalised
@@ -424,6 +425,42 @@ def test_planted_values_are_in_raw_alone_and_sealed_nowhere(
     assert planted_in(outside, 1, 2, 3, 4, 5) == []
     inside = planted_in(dump(landed.target), 1, 2, 3)
     assert len(inside) == (0 if "[sealed]" in request.node.name else 24)
+
+
+ANNS_ADDRESS = "anna@example.com"
+_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.sampled_from([ANNS_ADDRESS, f"to {ANNS_ADDRESS}!", 4915112345678, "4915112345678"])
+    | st.integers()
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(_json, st.booleans())
+def test_json_stays_json_when_a_person_is_taken_out_of_it(document: Any, nested: bool) -> None:
+    """A number becomes text; what is JSON inside a text stays that, and all else stays byte for byte."""
+    pattern = privacy_texts._any_of({ANNS_ADDRESS, "4915112345678"})
+    said = json.dumps({"n": 0.10, "inside": json.dumps([document])} if nested else [document])
+    cleaned = json.loads(privacy_texts.without(said, pattern))
+    if nested:
+        assert cleaned["n"] == 0.10
+        cleaned = json.loads(cleaned["inside"])
+
+    def expected(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {expected(name): expected(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [expected(each) for each in value]
+        if isinstance(value, str):
+            return privacy_texts.without(value, pattern)
+        return privacy_texts.ERASED if value == 4915112345678 else value
+
+    assert cleaned == [expected(document)]
+    assert privacy_texts.without("[Anna] 4915112345678", pattern) == "[Anna] [erased]"
+    assert privacy_texts.without("4915112345678", pattern, "jsonb") == '"[erased]"'
 
 
 def test_after_an_erasure_nothing_is_left_and_nothing_comes_back(landed: Vendor, tmp_path: Path) -> None:

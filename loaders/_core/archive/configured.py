@@ -69,10 +69,7 @@ def recorder_of(loader: Loader, settings: Settings, target: Target) -> Tape:
 
 def cannot(name: str) -> str:
     """Why a source is not archived."""
-    return (
-        f"{name} gives rows of tables: their typed columns could not hold what stands for a person who was"
-        " erased, and the database has them still; copies of the warehouse keep their earlier versions"
-    )
+    return f"{name} does not say what it reads in a way that the archive could keep"
 
 
 def _all() -> bool:

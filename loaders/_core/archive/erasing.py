@@ -17,13 +17,16 @@ from typing import Any
 import msgspec
 
 from loaders._core.archive.store import Store
+from loaders._core.archive.tables import LINES, Lines
 from loaders._core.archive.tape import TOLD_MARK, read_package
-from loaders._core.privacy.values import ERASED_MARK, LINKING, Personal, Ring, marked
+from loaders._core.copytext import field_value, line
+from loaders._core.privacy.values import ERASED_MARK, IDENTITY, LINKING, Personal, Ring, marked
 from loaders._core.warehouse import Target
 
 TOMBSTONES = "tombstones"
 _GONE = "[erased]"
 _GZIP = b"\x1f\x8b"
+_TEXTS = ("text", "character varying", "json", "jsonb")
 _SHORT = 8  # shorter values may be anything, and are only replaced where they are declared to be
 _RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -60,7 +63,7 @@ class Eraser:
         values: what names the person, or is theirs, by class.
         spelled: (class, value) -> how it may stand in a text.
         pseudonyms: the person's tombstones.
-        columns: by source the personal columns and their classes.
+        personal: by (schema, table) of raw the personal columns and their classes.
     """
 
     def __init__(
@@ -70,9 +73,12 @@ class Eraser:
         spelled: Callable[[Personal, str], Collection[str]],
         *,
         pseudonyms: Collection[str],
-        columns: Mapping[str, Mapping[str, Personal]],
+        personal: Mapping[tuple[str, str], Mapping[str, Personal]],
     ) -> None:
-        self._columns = columns
+        self._ring = ring
+        self._pseudonyms = pseudonyms
+        self._personal = personal
+        self._columns = columns_of(personal)
         self._marks: dict[bytes, bytes] = {}
         self._short: dict[tuple[Personal, str], bytes] = {}
         for kind, several in values.items():
@@ -157,9 +163,49 @@ class Eraser:
             return next(whole, None) or self.cleaned(source, value)
         if isinstance(value, list):
             return [self._in_told(source, each) for each in value]
+        if isinstance(value, dict) and value.get("type") == LINES:
+            return value | {"text": self._in_lines(source, msgspec.convert(value, Lines))}
         if isinstance(value, dict):
             return {name: self._in_told(source, each) for name, each in value.items()}
         return value
+
+    def _in_lines(self, source: str, lines: Lines) -> bytes:
+        """Rows of a table without the person: of theirs only marks are left, which link them."""
+        personal = {**self._personal.get((f"raw_{source}", lines.table), {}), **lines.personal}
+        found = bytearray()
+        for row in lines.text.split(b"\n")[:-1]:
+            fields = map(field_value, row.split(b"\t"))
+            before = dict(zip((column.name for column in lines.columns), fields, strict=True))
+            marks = self._marks_of({name: (kind, before.get(name)) for name, kind in personal.items()})
+            after = before | {name: marks[name] for name in marks.keys() & before}
+            for column in lines.columns:
+                if (text := after[column.name]) and column.type in _TEXTS:
+                    after[column.name] = self.cleaned(source, text.encode()).decode()
+            found += row + b"\n" if after == before else line(after.values())
+        return bytes(found)
+
+    def _marks_of(self, held: Mapping[str, tuple[Personal, str | None]]) -> dict[str, str | None]:
+        """What shall stand in the personal columns of a row that is the person's, as ``person._theirs`` says.
+
+        Args:
+            held: by column its class and value.
+        """
+        theirs = {
+            name: mine
+            for name, (kind, text) in held.items()
+            if text and kind in LINKING and (mine := self._pseudonym(kind, text))
+        }
+        names_anybody = any(text for kind, text in held.values() if kind in IDENTITY)
+        if not any(held[name][0] in IDENTITY or not names_anybody for name in theirs):
+            return {}
+        found: dict[str, str | None] = dict.fromkeys(held)
+        return found | {name: marked(mine) for name, mine in theirs.items()}
+
+    def _pseudonym(self, kind: Personal, text: str) -> str | None:
+        """The person's tombstone that a value, or the mark of one, stands for."""
+        mark = ERASED_MARK.fullmatch(text)
+        said = [mark[1]] if mark else [key.pseudonym(kind, text) for key in self._ring.keys.values()]
+        return next((each for each in said if each in self._pseudonyms), None)
 
     def _inside(self, source: str, raw: bytes) -> bytes:
         """A JSON value without the person in those of its texts that are JSON themselves."""

@@ -16,19 +16,23 @@ What is said here is said for Postgres; ``redshift`` has what is otherwise there
 
 from __future__ import annotations
 
+import itertools
 import json
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import psycopg2
 import xxhash
 
+from loaders._core.archive.current import Tape
+from loaders._core.archive.tables import Column, Keeper, Replayed, Told
+from loaders._core.copytext import ESCAPES
 from loaders._core.crash import kill_point
 from loaders._core.declare import Account, Resource
 from loaders._core.destination import LandingError
@@ -43,16 +47,7 @@ KEYS = "__keys"
 BATCH_ROWS = 2_000
 BATCHES_AHEAD = 8
 KEYS_AT_ONCE = 5_000
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 Write = Callable[[bytes], Any]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the source and the Postgres type that holds its values without loss."""
-
-    name: str
-    type: str
 
 
 class Reading(Protocol):
@@ -97,13 +92,24 @@ class Pipe:
         prefix: what stands before every row, with ``%d`` for its number.
         check: called now and then in the warehouse's thread; raises to stop.
         noted: called there with the number of rows that went through.
+        numbers: the rows'.
+        keeper: gets the rows as they come, with their numbers.
     """
 
-    def __init__(self, prefix: bytes, check: Callable[[], None], noted: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        prefix: bytes,
+        check: Callable[[], None],
+        noted: Callable[[int], None],
+        numbers: Iterator[int],
+        keeper: Keeper | None = None,
+    ) -> None:
         self.sum = SetSum()
         self._prefix = prefix
         self._check = check
         self._noted = noted
+        self._numbers = numbers
+        self._keeper = keeper
         self._batches: queue.Queue[tuple[bytes, int] | BaseException | None] = queue.Queue(BATCHES_AHEAD)
         self._rows: list[bytes] = []
         self._closed = threading.Event()
@@ -157,8 +163,11 @@ class Pipe:
             return
         digests = b"".join(map(xxhash.xxh3_128_digest, rows))
         lanes = np.frombuffer(digests, np.dtype("<u8")).reshape(-1, 2).sum(axis=0, dtype=np.uint64)
+        numbers = list(itertools.islice(self._numbers, len(rows)))
+        if self._keeper:
+            self._keeper.add(numbers, rows)
         numbered: list[bytes] = []
-        for number, row in enumerate(rows, self.sum.rows):
+        for number, row in zip(numbers, rows, strict=True):
             numbered += (self._prefix % number, row)
         self.sum.rows += len(rows)
         self.sum.lanes = self.sum.lanes + lanes
@@ -185,6 +194,7 @@ class TableCopy:
         protection: what treats the personal columns once they are in the warehouse, before they count.
         check: raises when the lease is lost.
         noted: called with numbers of rows as they are read.
+        tape: what the rows are written down on.
 
     Attributes:
         order: SQL that says how a raw table is sorted.
@@ -196,7 +206,7 @@ class TableCopy:
         self,
         resource: Resource,
         account: Account,
-        reading: Reading,
+        reading: Reading | Replayed,
         *,
         books: Books,
         names: ColumnNames,
@@ -207,11 +217,13 @@ class TableCopy:
         protection: Protection,
         check: Callable[[], None],
         noted: Callable[[int], None],
+        tape: Tape,
     ) -> None:
         self.notes: list[str] = []
         self._resource = resource
         self._account = account
-        self._reading = reading
+        self._replayed = reading if isinstance(reading, Replayed) else None
+        self._reading = cast(Reading, reading)  # a replayed one is asked for its columns only
         self._books = books
         self._names = names
         self._run_seq = run_seq
@@ -224,10 +236,12 @@ class TableCopy:
         # What is sealed is text.
         sealed = resource.personal if protection.sealing else {}
         self._columns = [
-            replace(c, type=self._held_as("text" if c.name in sealed else c.type)) for c in reading.columns
+            Column(c.name, self._held_as("text" if c.name in sealed else c.type)) for c in reading.columns
         ]
         self._check = check
         self._noted = noted
+        self._tape = tape
+        self._keeper = Keeper() if tape.records else None
         self._table = f'{books.schema}."{resource.name}"'
         self._raw: list[str] = []
 
@@ -251,6 +265,10 @@ class TableCopy:
             self._create(cursor)
         read, landed, rows_hash, pointed = self._take(cursor)
         version = self._version()
+        self._keep(cursor, read, landed, version, is_old=pointed != self._run_seq)
+        rows_hash = self._tape.hash_of(
+            self._resource.name, self._account.id, None, rows=landed, rows_hash=rows_hash
+        )
         connection.commit()
         kill_point("read.file_written")
         record = ResourceRecord(self._resource.name, self._account.id, rows_read=read)
@@ -340,6 +358,8 @@ class TableCopy:
 
     def _take(self, cursor: Any) -> tuple[int, int, str, int]:
         """Rows read, rows of the set, its hash, and the run that holds them."""
+        if self._replayed:
+            return self._take_again(cursor, self._replayed)
         if self._earlier is None:
             total = self._stream(cursor, self._table, self._reading.rows)
             self._treat(cursor, self._table, f"_run_seq = {self._run_seq} and _day is null")
@@ -362,15 +382,65 @@ class TableCopy:
         self._move(cursor)
         return read, total.rows, total.rows_hash, self._run_seq
 
+    def _take_again(self, cursor: Any, replayed: Replayed) -> tuple[int, int, str, int]:
+        """As ``_take``, of rows that have landed once."""
+        told = replayed.told
+        if told.unchanged:
+            assert self._earlier
+            return told.read, told.rows, self._earlier.rows_hash, self._earlier.data_run_seq
+        self._stage(cursor)
+        self._open_to_marks(cursor)
+        total = self._stream(cursor, "staged", replayed.rows, replayed.numbers())
+        self._treat(cursor, "staged", "true")
+        self._move(cursor)
+        return told.read, total.rows, total.rows_hash, self._run_seq
+
+    def _open_to_marks(self, cursor: Any) -> None:
+        """Let personal columns of ``staged`` hold what stands for an erased person, whatever their type."""
+        for name in self._personal:
+            cursor.execute(f"alter table staged alter column {_quoted(name)} type text")
+
+    def _keep(self, cursor: Any, read: int, rows: int, version: str | None, *, is_old: bool) -> None:
+        """Write down what has landed, if the source is archived."""
+        if self._keeper is None:
+            return
+
+        def landed() -> set[int]:
+            cursor.execute(
+                f"select _row_no from {self._table} where _account = %s and _day is null and _run_seq = %s",
+                [self._account.id, self._run_seq],
+            )
+            return {number for (number,) in cursor.fetchall()}
+
+        reading = self._reading
+        self._keeper.keep(
+            self._tape,
+            Told(
+                columns=reading.columns,
+                key=reading.key,
+                cursor=reading.cursor,
+                read=read,
+                rows=rows,
+                unchanged=is_old,
+                version=version,
+            ),
+            landed,
+            table=self._resource.name,
+            columns=[Column(name, each.type) for name, each in zip(self._raw, reading.columns, strict=True)],
+            personal=self._personal,
+        )
+
     def _stage(self, cursor: Any) -> None:
         """Make ``staged``, where rows are looked at before they land."""
         cursor.execute(f"create temp table staged (like {self._table}) on commit drop")
 
-    def _stream(self, cursor: Any, into: str, read: Callable[[Write], None], start: int = 0) -> SetSum:
-        account = self._account.id.translate(_ESCAPES).replace("%", "%%")
+    def _stream(
+        self, cursor: Any, into: str, read: Callable[[Write], None], numbers: Iterator[int] | None = None
+    ) -> SetSum:
+        """Rows into a table, numbered from 0 on if nothing else is said."""
+        account = self._account.id.translate(ESCAPES).replace("%", "%%")
         prefix = f"{self._run_seq}\t%d\t{account}\t\\N\t{self._load_id}\t"
-        pipe = Pipe(prefix.encode(), self._check, self._noted)
-        pipe.sum.rows = start
+        pipe = self._pipe(prefix.encode(), numbers)
         columns = ", ".join([*SYSTEM_COLUMNS, *map(_quoted, self._raw)])
         copy = f"copy {into} ({columns}) from stdin"
         try:
@@ -379,8 +449,10 @@ class TableCopy:
             if error is pipe.error:
                 raise
             raise self._refusal(error) from None
-        pipe.sum.rows -= start
         return pipe.sum
+
+    def _pipe(self, prefix: bytes, numbers: Iterator[int] | None) -> Pipe:
+        return Pipe(prefix, self._check, self._noted, numbers or itertools.count(), self._keeper)
 
     @property
     def _pseudonyms(self) -> list[str]:
@@ -396,8 +468,13 @@ class TableCopy:
             remap(cursor, table, self._personal, treat, where)
 
     def _move(self, cursor: Any) -> None:
-        columns = ", ".join([*SYSTEM_COLUMNS, *map(_quoted, [*self._raw, *self._pseudonyms])])
-        cursor.execute(f"insert into {self._table} ({columns}) select {columns} from staged")
+        names = [*SYSTEM_COLUMNS, *self._raw, *self._pseudonyms]
+        said = dict(zip(names, map(_quoted, names), strict=True))
+        if self._replayed:  # its personal columns are text
+            kinds = zip(self._raw, self._columns, strict=True)
+            said |= {name: f"cast({said[name]} as {each.type})" for name, each in kinds}
+        columns = ", ".join(map(_quoted, names))
+        cursor.execute(f"insert into {self._table} ({columns}) select {', '.join(said.values())} from staged")
 
     def _since(self, earlier: Receipt) -> str | None:
         """Where to go on; None, from the beginning, if the receipt is of another cursor or of none."""
@@ -408,6 +485,8 @@ class TableCopy:
         return self._reading.since(said["cursor"]) if said.get("cursor") else None
 
     def _version(self) -> str | None:
+        if self._replayed:
+            return self._replayed.told.version
         column = self._reading.cursor
         if column is None:
             return None
@@ -481,7 +560,7 @@ class TableCopy:
                 cursor,
                 "staged",
                 lambda write, keys=keys: self._reading.rows_of(write, keys),  # type: ignore[misc]
-                start=(start := (1 << 40) + read),
+                itertools.count(start := (1 << 40) + read),
             ).rows
             self._treat(cursor, "staged", f"_row_no >= {start}")
         if read:
@@ -492,10 +571,13 @@ class TableCopy:
         return read
 
     def _find_missed(self, cursor: Any, keys_table: str, key: list[str], name: str) -> None:
-        """Make ``missed``: the keys that the sweep has and raw has not, or not with this cursor ``name``."""
+        """Make ``missed``: the keys that the sweep has and raw has not, or not with this cursor ``name``.
+
+        An erased person's have no values.
+        """
         cursor.execute(
             f"create temp table missed on commit drop as select {_of('k', key)} from {keys_table} k"
-            f" where k._account = %s and k._day is null and k._run_seq = %s"
+            f" where k._account = %s and k._day is null and k._run_seq = %s and {_all_held('k', key)}"
             f" and not exists (select from staged s where {_same('s', 'k', key)})"
             f" and not exists (select from (select distinct on ({_of('r', key)}) {_of('r', key)}, r.{name}"
             f" from {self._table} r where r._account = %s and r._day is null"
@@ -520,7 +602,7 @@ class TableCopy:
 
     def _said(self, cursor: Any) -> SetSum:
         """What is about to land, counted and hashed as if it had come straight from the source."""
-        pipe = Pipe(b"%d", lambda: None, lambda _: None)
+        pipe = Pipe(b"%d", lambda: None, lambda _: None, itertools.count())
         columns = ", ".join(map(_quoted, self._raw))
 
         def into(rows: Pipe) -> None:
@@ -552,17 +634,16 @@ class _Sink:
         self.write = write
 
 
-def line(values: Iterator[str | None]) -> bytes:
-    """A row in COPY's text format."""
-    return ("\t".join("\\N" if v is None else v.translate(_ESCAPES) for v in values) + "\n").encode()
-
-
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
 def _of(table: str, columns: Sequence[str]) -> str:
     return ", ".join(f"{table}.{column}" for column in columns)
+
+
+def _all_held(table: str, columns: Sequence[str]) -> str:
+    return " and ".join(f"{table}.{column} is not null" for column in columns)
 
 
 def _same(one: str, other: str, columns: Sequence[str]) -> str:

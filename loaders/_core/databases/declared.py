@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from loaders._core.databases.copying import Column, Write
+from loaders._core.archive.tables import Column
+from loaders._core.databases.copying import Write
 from loaders._core.errors import AccountError, ConfigurationError
 from loaders._core.privacy.values import Personal
 from loaders._core.redact import secret

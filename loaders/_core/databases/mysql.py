@@ -21,7 +21,9 @@ import pymysql
 from pymysql.cursors import SSCursor
 from sqlalchemy.dialects import mysql
 
-from loaders._core.databases.copying import Column, Write, line
+from loaders._core.archive.tables import Column
+from loaders._core.copytext import line
+from loaders._core.databases.copying import Write
 from loaders._core.databases.declared import Address, TableOf, is_time, like
 from loaders._core.errors import AccountError, ConfigurationError, VendorError
 

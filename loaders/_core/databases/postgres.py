@@ -16,7 +16,8 @@ from typing import Any
 import psycopg2
 from psycopg2 import errors, sql
 
-from loaders._core.databases.copying import Column, Write
+from loaders._core.archive.tables import Column
+from loaders._core.databases.copying import Write
 from loaders._core.databases.declared import Address, TableOf, is_time, like
 from loaders._core.errors import AccountError, ConfigurationError, VendorError
 

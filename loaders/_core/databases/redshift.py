@@ -14,7 +14,7 @@ goes to the quarantine, and its row lands without it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,13 @@ import pyarrow as pa
 import xxhash
 
 from loaders._core import redshift
+from loaders._core.copytext import field_value
 from loaders._core.databases.copying import (
     KEYS_AT_ONCE,
     Pipe,
     TableCopy,
     Write,
+    _all_held,
     _of,
     _quoted,
     _same,
@@ -57,8 +59,6 @@ _KEPT = frozenset(
 _DAY = r"^\d{4}-\d\d-\d\d[^B]*$"  # nothing before Christ, infinite, or of a fifth digit
 # The halves of the two numbers that add up to a set's hash: SQL adds them without going beyond its integers.
 _LANES = ("_lane_0", "_lane_1", "_lane_2", "_lane_3")
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_MEANT = {b"t": b"\t", b"n": b"\n", b"r": b"\r", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 
 
 class RedshiftCopy(TableCopy):
@@ -89,9 +89,10 @@ class RedshiftCopy(TableCopy):
 
     # -- rows -------------------------------------------------------------------------------------
 
-    def _stream(self, cursor: Any, into: str, read: Callable[[Write], None], start: int = 0) -> SetSum:
-        pipe = Pipe(b"%d\t", self._check, self._noted)
-        pipe.sum.rows = start
+    def _stream(
+        self, cursor: Any, into: str, read: Callable[[Write], None], numbers: Iterator[int] | None = None
+    ) -> SetSum:
+        pipe = self._pipe(b"%d\t", numbers)
         staged = into == "staged"
         names = ["_run_seq", "_row_no", "_account", "_dlt_load_id", *self._raw, *self._pseudonyms]
         columns = [_quoted(name) for name in [*names, *(_LANES if staged else ())]]
@@ -107,7 +108,6 @@ class RedshiftCopy(TableCopy):
                 wait.copy(cursor, into, columns)
             except psycopg2.Error as error:
                 raise self._refusal(error) from None
-        pipe.sum.rows -= start
         return pipe.sum
 
     def _lines(self, block: bytes, staged: bool) -> tuple[bytes, int]:
@@ -115,7 +115,7 @@ class RedshiftCopy(TableCopy):
         rows = [line.split(b"\t", 1) for line in block.split(b"\n")[:-1]]
         fields = zip(*(row.split(b"\t") for _, row in rows), strict=True)
         texts = {
-            name: pa.array(map(_text, each), pa.string())
+            name: pa.array(map(field_value, each), pa.string())
             for name, each in zip(self._raw, fields, strict=True)
         }
         landed = self._protection.columns(self._personal, texts)
@@ -160,6 +160,9 @@ class RedshiftCopy(TableCopy):
     def _treat(self, cursor: Any, table: str, where: str) -> None:
         """Nothing: personal columns were treated on their way."""
 
+    def _open_to_marks(self, cursor: Any) -> None:
+        """Nothing: they are texts on their way."""
+
     def _drop_known(self, cursor: Any, since: str | None) -> None:
         key, columns = self._key(), list(map(_quoted, self._raw))
         first = self._first_run(cursor, since)
@@ -193,7 +196,7 @@ class RedshiftCopy(TableCopy):
             f" {', '.join(key)} order by _run_seq desc, _row_no desc) as age from {self._table} r"
             f" where r._account = %s and r._day is null and {_COMMITTED}) newest"
             f" on newest.age = 1 and {_same('newest', 'k', key)} and {self._equal('newest', 'k', name)}"
-            f" where k._account = %s and k._day is null and k._run_seq = %s"
+            f" where k._account = %s and k._day is null and k._run_seq = %s and {_all_held('k', key)}"
             f" and s.{key[0]} is null and newest.{key[0]} is null",
             [self._account.id, self._account.id, self._run_seq],
         )
@@ -260,12 +263,3 @@ def _form(kind: str) -> str | None:
         return None
     precision, scale = map(int, bounded.groups())
     return rf"^-?0*\d{{0,{precision - scale}}}(\.\d{{0,{scale}}}0*)?$"
-
-
-def _text(field: bytes) -> str | None:
-    """A field of COPY's text format."""
-    if field == b"\\N":
-        return None
-    if b"\\" in field:
-        field = _ESCAPED.sub(lambda found: _MEANT.get(found[1], found[1]), field)
-    return field.decode()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loaders._core import redshift
+from loaders._core.copytext import line
 from loaders._core.errors import ConfigurationError
 from loaders._core.privacy import keys as privacy_keys
 from loaders._core.privacy.values import (
@@ -370,13 +371,5 @@ def copy_in(
     if target is not None and on_redshift:
         redshift.copy_rows(cursor, target, name, columns, rows)
         return
-    text = io.StringIO("".join("\t".join(map(_copied, row)) + "\n" for row in rows))
-    cursor.copy_expert(f"copy {name} from stdin", text)
+    cursor.copy_expert(f"copy {name} from stdin", io.BytesIO(b"".join(map(line, rows))))
     cursor.execute(f"analyze {name}")
-
-
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def _copied(value: str | None) -> str:
-    return "\\N" if value is None else value.translate(_ESCAPES)

@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 from loaders._core import places
 from loaders._core.archive.configured import store_of
-from loaders._core.archive.erasing import Eraser, bury, columns_of
+from loaders._core.archive.erasing import Eraser, bury
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.errors import UsageError
 from loaders._core.lease import Lease
@@ -194,8 +194,9 @@ def erase(target: Target, start: Mapping[Personal, str]) -> Erasure:
             _spare_shared(cursor, ring, person, found)
             done.files = _clean_files(target, person)
             if store:
-                columns = columns_of(found.personal)
-                eraser = Eraser(ring, person.values, spelled, pseudonyms=person.pseudonyms, columns=columns)
+                eraser = Eraser(
+                    ring, person.values, spelled, pseudonyms=person.pseudonyms, personal=found.personal
+                )
                 bury(store, person.pseudonyms)
                 eraser.erase(store, done.archive.__setitem__)
             search = texts.search(target, cursor, found.tables)

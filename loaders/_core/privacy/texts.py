@@ -7,6 +7,7 @@ What is looked for never stands in a statement: those are seen in the server's v
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -17,7 +18,9 @@ from loaders._core.warehouse import Target
 
 ERASED = "[erased]"
 _AUDIT = ("ops", "privacy_audit")
+_JSON = ("json", "jsonb", "super")
 _SEARCHED = (*TEXTS, "json", "jsonb")
+_SCALAR = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*')
 
 
 def search(target: Target, cursor: Any, tables: Tables) -> PostgresSearch | RedshiftSearch:
@@ -31,15 +34,49 @@ def search(target: Target, cursor: Any, tables: Tables) -> PostgresSearch | Reds
     return kind(target, cursor, {place: columns for place, columns in searched.items() if columns})
 
 
+def without(text: str, pattern: re.Pattern[str], kind: str = "text") -> str:
+    """A text with ``[erased]`` in place of what a pattern finds; JSON stays JSON, and all else as it is.
+
+    Args:
+        kind: the type of its column.
+    """
+    if text.lstrip()[:1] not in ("{", "[") and kind not in _JSON:
+        return pattern.sub(ERASED, text)
+
+    def in_scalar(found: re.Match[str]) -> str:
+        scalar = found[0]
+        if not scalar.startswith('"'):
+            return f'"{ERASED}"' if pattern.fullmatch(scalar) else scalar
+        if scalar[1:2] in ("{", "["):
+            inner = json.loads(scalar)
+            cleaned = without(inner, pattern)
+            return scalar if cleaned == inner else json.dumps(cleaned, ensure_ascii=False)
+        return pattern.sub(ERASED, scalar)
+
+    try:
+        json.loads(text)
+    except ValueError:
+        return pattern.sub(ERASED, text)
+    return _SCALAR.sub(in_scalar, text)
+
+
+def _any_of(spellings: Collection[str]) -> re.Pattern[str]:
+    """Finds these as words of their own, in any case."""
+    any_of = "|".join(map(re.escape, sorted(spellings, key=len, reverse=True))) or "(?!x)x"
+    return re.compile(rf"(?<![^\W_])(?:{any_of})(?![^\W_])", re.IGNORECASE)
+
+
 class PostgresSearch:
     """Looks for one regular expression, which stands in a temporary table."""
 
     def __init__(self, target: Target, cursor: Any, tables: Tables) -> None:
         self._cursor = cursor
         self._tables = tables
+        self._pattern = _any_of(())
 
     def remember(self, spellings: Collection[str]) -> None:
         """Look for these from now on, as words of their own and in any case."""
+        self._pattern = _any_of(spellings)
         ordered = sorted(spellings, key=len, reverse=True)
         any_of = "|".join(re.sub(r"([^\w\s@])", r"\\\1", each) for each in ordered) or "(?!x)x"
         pattern = f"(?<![[:alnum:]])({any_of})(?![[:alnum:]])"
@@ -67,14 +104,28 @@ class PostgresSearch:
             kind = self._tables[schema, table][column]
             if (schema, table) == _AUDIT:  # Whoever wrote a value into a reason: it may not stay.
                 self._cursor.execute("alter table ops.privacy_audit disable trigger user")
+            place, said = f'"{schema}"."{table}"', f'"{column}"::text'
+            is_document = "true" if kind in _JSON else f"left(ltrim({said}), 1) in ('{{', '[')"
+            self._clean_documents(place, column, kind, f"{said} ~* {_PATTERN} and {is_document}")
             self._cursor.execute(
-                f'update "{schema}"."{table}" set "{column}" ='
-                f" regexp_replace(\"{column}\"::text, {_PATTERN}, '{ERASED}', 'gi')::{kind}"
-                f' where "{column}"::text ~* {_PATTERN}'
+                f'update {place} set "{column}" ='
+                f" regexp_replace({said}, {_PATTERN}, '{ERASED}', 'gi')::{kind}"
+                f" where {said} ~* {_PATTERN} and not {is_document}"
             )
             if (schema, table) == _AUDIT:
                 self._cursor.execute("alter table ops.privacy_audit enable trigger user")
         return {".".join(place): count for place, count in found.items()}
+
+    def _clean_documents(self, place: str, column: str, kind: str, where: str) -> None:
+        """Replace them in what is JSON, or begins like it."""
+        self._cursor.execute(f'select distinct "{column}"::text from {place} where {where}')
+        texts = [(text, without(text, self._pattern, kind)) for (text,) in self._cursor.fetchall()]
+        if texts:
+            copy_in(self._cursor, None, "privacy_texts", ("privacy_value", "privacy_cleaned"), texts)
+            self._cursor.execute(
+                f'update {place} set "{column}" = privacy_cleaned::{kind} from privacy_texts'
+                f' where "{column}"::text = privacy_value'
+            )
 
 
 _PATTERN = "(select pattern from privacy_pattern)"
@@ -91,12 +142,11 @@ class RedshiftSearch:
         self._target = target
         self._cursor = cursor
         self._tables = tables
-        self._pattern = re.compile("(?!x)x")
+        self._pattern = _any_of(())
 
     def remember(self, spellings: Collection[str]) -> None:
         """As ``PostgresSearch``."""
-        any_of = "|".join(map(re.escape, sorted(spellings, key=len, reverse=True))) or "(?!x)x"
-        self._pattern = re.compile(rf"(?<![^\W_])(?:{any_of})(?![^\W_])", re.IGNORECASE)
+        self._pattern = _any_of(spellings)
         lower = sorted({each.lower() for each in spellings})
         copy_in(self._cursor, self._target, "privacy_spellings", ("spelling",), [[each] for each in lower])
 
@@ -132,7 +182,7 @@ class RedshiftSearch:
         self._cursor.execute(
             f"select distinct {said} from {place} cross join privacy_spellings where {_holds(column, kind)}"
         )
-        texts = [(text, self._pattern.sub(ERASED, text)) for (text,) in self._cursor.fetchall()]
+        texts = [(text, without(text, self._pattern, kind)) for (text,) in self._cursor.fetchall()]
         changed = [(text, cleaned) for text, cleaned in texts if text != cleaned]
         if not changed:
             return 0
