@@ -135,9 +135,11 @@ def shop(
     drop(server, name)
 
 
+@pytest.mark.parametrize("sealing", [False, True])
 def test_tables_are_made_again_when_neither_warehouse_nor_database_is_there(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, sealing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PRIVACY__SEALING", str(sealing).lower())
     monkeypatch.setattr(tables, "_BATCH", 300)
     assert shop.land() == {"users__keys": 13, "users": 13, "orders": 61, "shops": 2}
     # Changed, come with an old cursor (the sweep sees it), deleted, a column more; the rest is known.

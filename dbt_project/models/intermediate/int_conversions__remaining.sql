@@ -4,15 +4,23 @@
 ] -%}
 -- Only where something can be missing are the lists taken apart a second time: on the days of a campaign that
 -- delivered more than its ads, and on those that can lack its deleted ads.
-with delivery_remainders as (
+with suspected as (
     select
-        account_id,
-        campaign_id,
-        date_day
-    from {{ ref('fact_ad_performance') }}
+        partition_key,
+        campaign_id
+    from {{ ref('int_campaign_days__missing_ads') }}
+    union
+    select
+        days.partition_key,
+        remainders.campaign_id
+    from {{ ref('fact_ad_performance') }} as remainders
+    inner join {{ ref('int_account_days__read') }} as days
+        on
+            remainders.account_key = days.account_key
+            and remainders.date_day = days.date_day
     where
-        platform = 'facebook_ads'
-        and row_kind = 'remainder'
+        remainders.platform = 'facebook_ads'
+        and remainders.row_kind = 'remainder'
 ),
 
 reported as (
@@ -51,19 +59,12 @@ comparable as (
         days.is_settled,
         versions.campaign_key as campaign_version_key
     from reported
-    left join {{ ref('int_campaign_days__missing_ads') }} as missing_ads
+    inner join suspected
         on
-            reported.partition_key = missing_ads.partition_key
-            and reported.campaign_id = missing_ads.campaign_id
-    left join delivery_remainders
-        on
-            reported.account_id = delivery_remainders.account_id
-            and reported.campaign_id = delivery_remainders.campaign_id
-            and reported.date_day = delivery_remainders.date_day
+            reported.partition_key = suspected.partition_key
+            and reported.campaign_id = suspected.campaign_id
     {{ joined_days_and_versions('reported', "'facebook_ads'") }}
-    where
-        (reported.actions is not null or reported.action_values is not null)
-        and (missing_ads.campaign_id is not null or delivery_remainders.campaign_id is not null)
+    where reported.actions is not null or reported.action_values is not null
 ),
 
 figures as (

@@ -77,28 +77,37 @@ class Keeper:
         self._file.write(b"".join(b"%d\t%b" % each for each in zip(numbers, rows, strict=True)))
         self._rows += len(rows)
 
-    def keep(self, tape: Tape, told: Told, landed: Callable[[], Collection[int]], **about: Any) -> None:
+    def keep(self, tape: Tape, told: Told, landed: Callable[[], Iterator[int]], **about: Any) -> None:
         """Write down a table and those of its rows that have landed.
 
         Args:
-            landed: gives their numbers; asked if they are not all.
+            landed: gives their numbers, in order; asked if they are not all.
             about: what else ``Lines`` says.
         """
         tape.told("the table", lambda: told, Told)
         if not told.unchanged:
-            numbers = None if told.rows == self._rows else landed()
-            deque(tape.told_each("rows", self._lines(numbers, about), Lines), maxlen=0)
+            rows = self._held() if told.rows == self._rows else self._those(landed())
+            deque(tape.told_each("rows", self._lines(rows, about), Lines), maxlen=0)
         self._file.close()
 
-    def _lines(self, landed: Collection[int] | None, about: dict[str, Any]) -> Iterator[Lines]:
-        numbers: list[int] = []
-        text = bytearray()
+    def _held(self) -> Iterator[tuple[int, bytes]]:
         self._file.seek(0)
         for each in self._file:
             number, _, row = each.partition(b"\t")
-            if landed is None or int(number) in landed:
-                numbers.append(int(number))
-                text += row
+            yield int(number), row
+
+    def _those(self, numbers: Iterator[int]) -> Iterator[tuple[int, bytes]]:
+        """Both are in order."""
+        rows = self._held()
+        for number in numbers:
+            yield next(each for each in rows if each[0] == number)
+
+    def _lines(self, rows: Iterator[tuple[int, bytes]], about: dict[str, Any]) -> Iterator[Lines]:
+        numbers: list[int] = []
+        text = bytearray()
+        for number, row in rows:
+            numbers.append(number)
+            text += row
             if len(text) >= _BATCH:
                 yield Lines(numbers=numbers, text=bytes(text), **about)
                 numbers, text = [], bytearray()

@@ -392,6 +392,8 @@ class TableCopy:
         self._open_to_marks(cursor)
         total = self._stream(cursor, "staged", replayed.rows, replayed.numbers())
         self._treat(cursor, "staged", "true")
+        if replayed.cursor and self._earlier:
+            total = self._said(cursor)  # as then
         self._move(cursor)
         return told.read, total.rows, total.rows_hash, self._run_seq
 
@@ -405,12 +407,14 @@ class TableCopy:
         if self._keeper is None:
             return
 
-        def landed() -> set[int]:
-            cursor.execute(
-                f"select _row_no from {self._table} where _account = %s and _day is null and _run_seq = %s",
-                [self._account.id, self._run_seq],
-            )
-            return {number for (number,) in cursor.fetchall()}
+        def landed() -> Iterator[int]:
+            with cursor.connection.cursor("landed") as numbers:  # at the server: there may be many
+                numbers.execute(
+                    f"select _row_no from {self._table} where _account = %s and _day is null"
+                    " and _run_seq = %s order by _row_no",
+                    [self._account.id, self._run_seq],
+                )
+                yield from (number for (number,) in numbers)
 
         reading = self._reading
         self._keeper.keep(
