@@ -75,6 +75,10 @@ class Tape:
         """The highest run_seq there is; 0 without any."""
         return 0
 
+    def has(self, run_seq: int) -> bool:
+        """Whether what a run has read is there, if it shall be; what builds on it may go on from there."""
+        return True
+
     def settle(self, is_committed: Callable[[int, str], bool]) -> None:
         """Find out of packages whose run was killed whether they count, by run_seq and load id."""
 

@@ -9,6 +9,7 @@ kept here, too: the archive outlives the warehouse.
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
@@ -20,13 +21,15 @@ from loaders._core.archive.store import Store
 from loaders._core.archive.tables import LINES, Lines
 from loaders._core.archive.tape import TOLD_MARK, read_package
 from loaders._core.copytext import field_value, line
-from loaders._core.privacy.values import ERASED_MARK, IDENTITY, LINKING, Personal, Ring, marked
+from loaders._core.privacy.texts import pattern_of, without
+from loaders._core.privacy.values import ERASED_MARK, IDENTITY, LINKING, Personal, Ring, marked, normalised
 from loaders._core.warehouse import Target
 
 TOMBSTONES = "tombstones"
 _GONE = "[erased]"
 _GZIP = b"\x1f\x8b"
-_TEXTS = ("text", "character varying", "json", "jsonb")
+_DOCUMENTS = ("json", "jsonb")
+_TEXTS = ("text", "character varying", *_DOCUMENTS)
 _SHORT = 8  # shorter values may be anything, and are only replaced where they are declared to be
 _RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -177,12 +180,26 @@ class Eraser:
             fields = map(field_value, row.split(b"\t"))
             before = dict(zip((column.name for column in lines.columns), fields, strict=True))
             marks = self._marks_of({name: (kind, before.get(name)) for name, kind in personal.items()})
-            after = before | {name: marks[name] for name in marks.keys() & before}
+            # A rebuild looks for marks where the package says that a column is personal.
+            after = before | {
+                name: marks[name] if name in lines.personal else None for name in marks.keys() & before
+            }
             for column in lines.columns:
                 if (text := after[column.name]) and column.type in _TEXTS:
-                    after[column.name] = self.cleaned(source, text.encode()).decode()
+                    after[column.name] = self._in_field(source, text, column.type)
             found += row + b"\n" if after == before else line(after.values())
         return bytes(found)
+
+    def _in_field(self, source: str, text: str, kind: str) -> str:
+        """A text or document of a row without the person; a document stays one."""
+        cleaned = self.cleaned(source, text.encode()).decode()
+        if cleaned == text or kind not in _DOCUMENTS:
+            return cleaned
+        try:
+            json.loads(cleaned)
+        except (ValueError, RecursionError):
+            return without(text, pattern_of({form.decode() for form in self._marks}), kind)
+        return cleaned
 
     def _marks_of(self, held: Mapping[str, tuple[Personal, str | None]]) -> dict[str, str | None]:
         """What shall stand in the personal columns of a row that is the person's, as ``person._theirs`` says.
@@ -195,7 +212,11 @@ class Eraser:
             for name, (kind, text) in held.items()
             if text and kind in LINKING and (mine := self._pseudonym(kind, text))
         }
-        names_anybody = any(text for kind, text in held.values() if kind in IDENTITY)
+        names_anybody = any(
+            text and (ERASED_MARK.fullmatch(text) or normalised(kind, text))
+            for kind, text in held.values()
+            if kind in IDENTITY
+        )
         if not any(held[name][0] in IDENTITY or not names_anybody for name in theirs):
             return {}
         found: dict[str, str | None] = dict.fromkeys(held)

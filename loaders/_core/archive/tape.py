@@ -208,6 +208,11 @@ class Recorder(Tape):
         body = TOLD_MARK + msgspec.msgpack.encode([msgspec.Raw(each) for each in encoded])
         self._keep((_TOLD, question, ""), io.BytesIO(body))
 
+    def has(self, run_seq: int) -> bool:
+        """As ``Tape``."""
+        names = self._store.names(self._folder)
+        return any(int(name.partition(".")[0]) == run_seq for name in names if not name.endswith(".failed"))
+
     def newest(self) -> int:
         """As ``Tape``."""
         return max((int(name.partition(".")[0]) for name in self._store.names(self._folder)), default=0)

@@ -31,6 +31,7 @@ import psycopg2
 import xxhash
 
 from loaders._core.archive.current import Tape
+from loaders._core.archive.store import ArchiveError
 from loaders._core.archive.tables import Column, Keeper, Replayed, Told
 from loaders._core.copytext import ESCAPES
 from loaders._core.crash import kill_point
@@ -228,7 +229,8 @@ class TableCopy:
         self._names = names
         self._run_seq = run_seq
         self._load_id = load_id
-        self._earlier = earlier
+        # What builds on rows that the archive does not have could not be made again: all is read once more.
+        self._earlier = earlier if earlier and tape.has(earlier.run_seq) else None
         self._aside = aside
         self._misfits = 0
         self._protection = protection
@@ -386,7 +388,11 @@ class TableCopy:
         """As ``_take``, of rows that have landed once."""
         told = replayed.told
         if told.unchanged:
-            assert self._earlier
+            if self._earlier is None:
+                raise ArchiveError(
+                    f"the archive has no rows of {self._resource.name}, only that a later run found the same:"
+                    " the package that has them was removed; put it back from a copy"
+                )
             return told.read, told.rows, self._earlier.rows_hash, self._earlier.data_run_seq
         self._stage(cursor)
         self._open_to_marks(cursor)
@@ -409,6 +415,7 @@ class TableCopy:
 
         def landed() -> Iterator[int]:
             with cursor.connection.cursor("landed") as numbers:  # at the server: there may be many
+                numbers.itersize = 1000  # as many as a Redshift of one node gives
                 numbers.execute(
                     f"select _row_no from {self._table} where _account = %s and _day is null"
                     " and _run_seq = %s order by _row_no",

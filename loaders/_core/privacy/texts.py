@@ -50,17 +50,17 @@ def without(text: str, pattern: re.Pattern[str], kind: str = "text") -> str:
         if scalar[1:2] in ("{", "["):
             inner = json.loads(scalar)
             cleaned = without(inner, pattern)
-            return scalar if cleaned == inner else json.dumps(cleaned, ensure_ascii=False)
+            return scalar if cleaned == inner else json.dumps(cleaned)
         return pattern.sub(ERASED, scalar)
 
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return pattern.sub(ERASED, text)
     return _SCALAR.sub(in_scalar, text)
 
 
-def _any_of(spellings: Collection[str]) -> re.Pattern[str]:
+def pattern_of(spellings: Collection[str]) -> re.Pattern[str]:
     """Finds these as words of their own, in any case."""
     any_of = "|".join(map(re.escape, sorted(spellings, key=len, reverse=True))) or "(?!x)x"
     return re.compile(rf"(?<![^\W_])(?:{any_of})(?![^\W_])", re.IGNORECASE)
@@ -72,11 +72,11 @@ class PostgresSearch:
     def __init__(self, target: Target, cursor: Any, tables: Tables) -> None:
         self._cursor = cursor
         self._tables = tables
-        self._pattern = _any_of(())
+        self._pattern = pattern_of(())
 
     def remember(self, spellings: Collection[str]) -> None:
         """Look for these from now on, as words of their own and in any case."""
-        self._pattern = _any_of(spellings)
+        self._pattern = pattern_of(spellings)
         ordered = sorted(spellings, key=len, reverse=True)
         any_of = "|".join(re.sub(r"([^\w\s@])", r"\\\1", each) for each in ordered) or "(?!x)x"
         pattern = f"(?<![[:alnum:]])({any_of})(?![[:alnum:]])"
@@ -142,11 +142,11 @@ class RedshiftSearch:
         self._target = target
         self._cursor = cursor
         self._tables = tables
-        self._pattern = _any_of(())
+        self._pattern = pattern_of(())
 
     def remember(self, spellings: Collection[str]) -> None:
         """As ``PostgresSearch``."""
-        self._pattern = _any_of(spellings)
+        self._pattern = pattern_of(spellings)
         lower = sorted({each.lower() for each in spellings})
         copy_in(self._cursor, self._target, "privacy_spellings", ("spelling",), [[each] for each in lower])
 
