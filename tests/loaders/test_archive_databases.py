@@ -264,7 +264,7 @@ def test_a_row_that_the_archive_lost_is_told(shop: Shop, monkeypatch: pytest.Mon
     shop.forget()
     rows = tables.Replayed.rows
 
-    def all_but_one(self: tables.Replayed, write: Any, since: str | None = None) -> None:
+    def all_but_one(self: tables.Replayed, write: Any) -> None:
         found: list[bytes] = []
         rows(self, found.append)
         for row in found[1:]:

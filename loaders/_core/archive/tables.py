@@ -124,7 +124,7 @@ class Replayed:
         self._tape = tape
         self._numbers: deque[int] = deque()
 
-    def rows(self, write: Callable[[bytes], Any], since: str | None = None) -> None:
+    def rows(self, write: Callable[[bytes], Any]) -> None:
         """Give the rows that landed."""
         for some in self._tape.told_each("rows", iter(()), Lines):
             self._numbers.extend(some.numbers)

@@ -224,7 +224,7 @@ class TableCopy:
         self._resource = resource
         self._account = account
         self._replayed = reading if isinstance(reading, Replayed) else None
-        self._reading = cast(Reading, reading)  # a replayed one is asked for its columns only
+        self._reading = cast(Reading, reading)  # a replayed one is asked for columns, key and cursor only
         self._books = books
         self._names = names
         self._run_seq = run_seq
