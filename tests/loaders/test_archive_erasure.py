@@ -42,6 +42,7 @@ ANN = {
     "ip": "203.0.113.77",
     "device": "device-000077",
     "props": {"note": "lives by the river", "email": "ann.smith@example.com"},
+    "remark": "wrote:\nann.smith@example.com",
     "amount": 0.10,
 }
 BOB = {
@@ -68,7 +69,7 @@ def served(ask: Ask) -> Any:
     if ask.path == "/lines":
         return Answer("".join(escaped(json.dumps(each)) + "\n" for each in people))
     if ask.path == "/sheet":
-        names = [name for name in ANN if name != "props"]
+        names = [name for name in ANN if name not in ("props", "remark")]
         cells = [",".join(str(each.get(name, "")) for name in names) for each in people]
         return Answer("\n".join([",".join(names), *cells, ""]), headers={"Content-Type": "text/csv"})
     return {"items": people}

@@ -21,7 +21,7 @@ from loaders._core.archive.store import Store
 from loaders._core.archive.tables import LINES, Lines
 from loaders._core.archive.tape import TOLD_MARK, read_package
 from loaders._core.copytext import field_value, line
-from loaders._core.privacy.texts import pattern_of, without
+from loaders._core.privacy.texts import any_of, bytes_pattern_of, pattern_of, without
 from loaders._core.privacy.values import ERASED_MARK, IDENTITY, LINKING, Personal, Ring, marked, normalised
 from loaders._core.warehouse import Target
 
@@ -83,6 +83,7 @@ class Eraser:
         self._personal = personal
         self._columns = columns_of(personal)
         self._marks: dict[bytes, bytes] = {}
+        forms: set[str] = set()
         self._short: dict[tuple[Personal, str], bytes] = {}
         for kind, several in values.items():
             for value in several:
@@ -91,10 +92,10 @@ class Eraser:
                 if len(value) < _SHORT:
                     self._short[kind, value] = mark
                 for form in spelled(kind, value):
+                    forms.add(form.lower())
                     self._marks[form.lower().encode()] = mark
-        any_of = b"|".join(map(re.escape, sorted(self._marks, key=len, reverse=True))) or b"(?!x)x"
-        self._numbers = re.compile(rb"(?i)([:\[,]\s*)(" + any_of + rb")(?=\s*[,}\]])")
-        self._anywhere = re.compile(rb"(?i)(?<![A-Za-z0-9])(?:" + any_of + rb")(?![A-Za-z0-9])")
+        self._numbers = re.compile(rb"(?i)([:\[,]\s*)(" + any_of(forms).encode() + rb")(?=\s*[,}\]])")
+        self._anywhere = bytes_pattern_of(forms)
 
     def erase(self, store: Store, say: Callable[[str, int], None]) -> None:
         """Write all bodies and packages that name the person anew; may be repeated.

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -444,12 +443,8 @@ def _clean_files(target: Target, person: Person) -> list[str]:
     state = places.state()
     for name in ("dlt", "dlt_ahead", "spool"):
         shutil.rmtree(state / name, ignore_errors=True)
-    forms = [each.encode() for each in person.spellings()]
     found: list[str] = []
-    if not forms:
-        return found
-    any_of = b"|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
-    pattern = re.compile(b"(?i)(?<![A-Za-z0-9])(?:" + any_of + b")(?![A-Za-z0-9])")
+    pattern = texts.bytes_pattern_of(person.spellings())
     warehouse = EmbeddedWarehouse()
     project = places.home() / "dbt_project"
     folders = [state, project / "target", project / "logs", places.home() / "logs"]

@@ -20,6 +20,10 @@ ERASED = "[erased]"
 _AUDIT = ("ops", "privacy_audit")
 _JSON = ("json", "jsonb", "super")
 _SEARCHED = (*TEXTS, "json", "jsonb")
+# What is no letter and no digit, as it stands or as JSON escapes it: the n of "\n" begins no word.
+_ESCAPED = r"\\u(?:00[0-7ab]|20[0-6])[0-9a-f]"
+_BEFORE = rf"(?:(?<![^\W_])|(?<=(?<!\\)\\[bfnrt])|(?<={_ESCAPED}))"
+_BEFORE_IN_POSTGRES = rf"(?:(?<![[:alnum:]])|(?<=(?<!\\)\\[bfnrt])|(?<={_ESCAPED}))"
 _SCALAR = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*')
 
 
@@ -61,9 +65,18 @@ def without(text: str, pattern: re.Pattern[str], kind: str = "text") -> str:
 
 
 def pattern_of(spellings: Collection[str]) -> re.Pattern[str]:
-    """Finds these as words of their own, in any case."""
-    any_of = "|".join(map(re.escape, sorted(spellings, key=len, reverse=True))) or "(?!x)x"
-    return re.compile(rf"(?<![^\W_])(?:{any_of})(?![^\W_])", re.IGNORECASE)
+    """Finds these as words of their own, in any case; also right behind an escape, as JSON has them."""
+    return re.compile(rf"{_BEFORE}(?:{any_of(spellings)})(?![^\W_])", re.IGNORECASE)
+
+
+def bytes_pattern_of(spellings: Collection[str]) -> re.Pattern[bytes]:
+    """As ``pattern_of``, in UTF-8; letters of ASCII alone are found in any case."""
+    return re.compile(pattern_of(spellings).pattern.encode("utf-8", "surrogatepass"), re.IGNORECASE)
+
+
+def any_of(spellings: Collection[str]) -> str:
+    """A regular expression that matches each of these, the longest first, and nothing if there is none."""
+    return "|".join(map(re.escape, sorted(spellings, key=len, reverse=True))) or "(?!x)x"
 
 
 class PostgresSearch:
@@ -78,8 +91,8 @@ class PostgresSearch:
         """Look for these from now on, as words of their own and in any case."""
         self._pattern = pattern_of(spellings)
         ordered = sorted(spellings, key=len, reverse=True)
-        any_of = "|".join(re.sub(r"([^\w\s@])", r"\\\1", each) for each in ordered) or "(?!x)x"
-        pattern = f"(?<![[:alnum:]])({any_of})(?![[:alnum:]])"
+        forms = "|".join(re.sub(r"([^\w\s@])", r"\\\1", each) for each in ordered) or "(?!x)x"
+        pattern = f"{_BEFORE_IN_POSTGRES}({forms})(?![[:alnum:]])"
         copy_in(self._cursor, None, "privacy_pattern", ("pattern",), [[pattern]])
 
     def mentions(self) -> dict[str, int]:

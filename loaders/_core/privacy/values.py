@@ -332,12 +332,13 @@ class Protection:
 
 _TOKEN = re.compile(r"[^\s\"'<>(){}\[\],;=&?|\\]{4,200}")
 _DIGITS = re.compile(r"\+?\d[\d ().-]{5,20}\d")
+_ESCAPE = re.compile(r"\\(?:[bfnrt]|u[0-9a-fA-F]{4})")  # the n of "\n", as JSON writes it, begins no word
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 
 
 def tokens(text: str) -> set[str]:
     """What in a free text may be an e-mail address, a telephone number or an id; also behind base64."""
-    texts = [text]
+    texts = [text, _ESCAPE.sub(" ", text)]
     if _BASE64.fullmatch(text.strip()):
         with suppress(binascii.Error, ValueError):
             texts.append(base64.b64decode(text.strip(), validate=True).decode("utf-8", "replace"))
