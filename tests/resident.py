@@ -29,6 +29,8 @@ ANY_DATABASE = "any_database_of_tests"
 ANYWHERE = {"DATABASE": ANY_DATABASE, "PORT": "1", "PASSWORD": "any"}
 KEEP = "keep what is parsed"
 READ_LATE = {"{verify_all: true}", "site_events_by: spark"}
+# They look at no data: tests/dbt/test_people_star.py runs each of them once, no build does again.
+NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 PARSED_FOR = ("DBT_PROJECT_DIR", "ADSTAR_TARGET", "ADSTAR_SCHEMA_PREFIX")
 
 

@@ -160,6 +160,7 @@ def test_the_conversions_shown_are_those_that_conversion_definitions_names(demo:
         assert asked(CONTROL_CONVERSIONS) == {}
 
 
+@pytest.mark.full
 def test_the_second_run_is_a_day_later_and_incremental(second: str) -> None:
     assert "a day later and incremental" in second
     assert "their clock says 2026-03-02 06:00 UTC" in second
@@ -168,11 +169,11 @@ def test_the_second_run_is_a_day_later_and_incremental(second: str) -> None:
     assert unchanged > 0
 
 
-def test_nothing_asked_for_the_network(demo: Demo, second: str) -> None:
+def test_nothing_asked_for_the_network(demo: Demo, first: str) -> None:
     assert not demo.refused.exists(), demo.refused.read_text()
 
 
-def test_a_warehouse_with_other_data_is_refused(demo: Demo, second: str) -> None:
+def test_a_warehouse_with_other_data_is_refused(demo: Demo, first: str) -> None:
     warehouse = EmbeddedWarehouse(demo.state / "warehouse", demo.port)
     with warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute("update ops.runs set started_at = started_at + interval '1 year'")

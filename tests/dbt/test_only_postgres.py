@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.warehouse import Target
 from tests import resident
@@ -55,6 +57,7 @@ def built(project: Path, environment: dict[str, str]) -> dict[str, tuple[str, st
     }
 
 
+@pytest.mark.full
 def test_what_only_postgres_takes_fails_the_build_on_redshift(
     redshift: Target, server: EmbeddedWarehouse, tmp_path: Path
 ) -> None:

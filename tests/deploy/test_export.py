@@ -848,6 +848,7 @@ def in_redshift(redshift: Target, state_folder: Path, monkeypatch: pytest.Monkey
     return redshift
 
 
+@pytest.mark.full
 def test_what_redshift_unloads_is_the_mart(
     in_redshift: Target, stand_in: tuple[Any, Any], tmp_path: Path
 ) -> None:

@@ -149,9 +149,7 @@ class Chain:
 
     def build_models(self, *arguments: str) -> Built:
         """`dbt build` without the tests: the star as it is, right or wrong."""
-        return self.dbt(
-            "build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test", *arguments
-        )
+        return self.dbt("build", "--exclude-resource-type", "test", *arguments)
 
     def start_dbt(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """A dbt command as a process."""
@@ -159,8 +157,11 @@ class Chain:
 
     def _dbt(self, arguments: Iterable[str]) -> list[str]:
         """Of the nodes that `selector` means if the command names none itself."""
-        chosen = () if {"--select", "--exclude"} & set(arguments) else ("--selector", self.selector)
-        return ["--no-use-colors", *arguments, *chosen]
+        given = list(arguments)
+        chosen = () if {"--select", "--exclude"} & set(given) else ("--selector", self.selector)
+        if "build" in given:
+            chosen += resident.NO_UNIT_TESTS
+        return ["--no-use-colors", *given, *chosen]
 
     def _failures(self) -> dict[str, str]:
         file = Path(self.variables["DBT_TARGET_PATH"]) / "run_results.json"

@@ -78,7 +78,10 @@ def shops(
     stand_in: tuple[Redshift, Bucket],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Shops]:
-    """Two daily runs of all sources, the star built after each and tested; on Redshift only the second."""
+    """Two daily runs of all sources, the star built after each, and tested after the second.
+
+    On Redshift it is built once: building on, and the tests of the data, are alike there in the full test.
+    """
     from tests.end_to_end.chain import chain
     from tests.end_to_end.ledger import by_the_business, funnel_by_the_ledger, funnel_in_the_star, in_the_star
 
@@ -94,10 +97,10 @@ def shops(
                 if number:
                     each.next_day()
                 each.land_days(1)
-                left_out = ("--exclude", "tag:wall_clock", "test_type:unit")
-                is_tested = number or each is postgres
-                built = each.dbt("build", *left_out) if is_tested else each.build_models()
-                assert built.code == 0, built.failed
+            built = (
+                postgres.dbt("build", "--exclude", "tag:wall_clock") if number else postgres.build_models()
+            )
+            assert built.code == 0, built.failed
             made.mornings.append(
                 Morning(
                     in_the_star(postgres),
@@ -106,4 +109,6 @@ def shops(
                     funnel_by_the_ledger(postgres),
                 )
             )
+        built = redshift.build_models()
+        assert built.code == 0, built.failed
         yield made

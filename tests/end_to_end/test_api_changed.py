@@ -22,7 +22,7 @@ def test_the_star_stays_as_it_was_and_every_change_is_named(
         before = found.dump(without=RUN_COLUMNS)
         found.simulator.fault("api_changed")
         found.land_days(1)
-        built = found.dbt("build", "--exclude", "tag:wall_clock", "test_type:unit")
+        built = found.dbt("build", "--exclude", "tag:wall_clock")
         assert not built.failed, built.output
         assert found.dump(without=RUN_COLUMNS) == before
         shapes = "count(profile__make) > 0, count(profile__manufacturer) > 0 from raw_clevertap.events"

@@ -69,7 +69,7 @@ def test_what_dbt_builds_at_the_side_is_read_when_it_is_published(
     before = company.dump()
     company.next_day()
     company.land_days(1)
-    build(company, "build")
+    build(company, "build", "--exclude-resource-type", "test")
     assert company.dump() == before
     assert publish() == 0, capsys.readouterr().err
     assert differing(company) == {}
@@ -80,6 +80,17 @@ def test_what_dbt_builds_at_the_side_is_read_when_it_is_published(
     assert publish() == 3
     assert publish("--accept", "it was right") == 0
     assert company.dump() == published
+
+
+@pytest.mark.full
+def test_of_a_published_star_only_what_dbt_has_built_since_is_compared(
+    company: Chain, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("_publish.apply_roles", lambda _: None)
+    company.next_day()
+    company.land_days(1)
+    build(company, "build")
+    assert publish() == 0, capsys.readouterr().err
     # From now on only what dbt has rebuilt is compared; it notes that also where the state stays what it was.
     company.next_day()
     company.land_days(1)

@@ -39,7 +39,7 @@ def test_both_engines_make_the_same_star_of_more_days(
                 each.land_days(1)
                 # The tests of the data have their turn on Redshift once: they are the same for all seeds.
                 whole = each is redshift and seed == 7 and number
-                left_out = ("--exclude", "tag:wall_clock", "test_type:unit")
+                left_out = ("--exclude", "tag:wall_clock")
                 built = each.dbt("build", *left_out) if whole else each.build_models()
                 assert built.code == 0, built.failed
         alike(postgres, redshift)

@@ -48,7 +48,7 @@ def confirmed(found: Chain, *, mornings: int) -> int:
             found.next_day()
         results = found.land()
         assert {result.outcome for result in results} == {"ok"}, results
-        built = found.dbt("build", "--exclude", "tag:wall_clock", "test_type:unit")
+        built = found.dbt("build", "--exclude", "tag:wall_clock")
         assert not built.failed, built.output
         assert in_the_star(found) == by_the_business(found)
         assert funnel_in_the_star(found) == funnel_by_the_ledger(found)

@@ -114,7 +114,7 @@ class Shop:
         return Rebuild(rds.LOADER, self.target, clock=Clock()).execute()
 
 
-@pytest.fixture(params=["target", "redshift"])
+@pytest.fixture(params=["target", pytest.param("redshift", marks=pytest.mark.full)])
 def shop(
     request: pytest.FixtureRequest,
     server: EmbeddedWarehouse,

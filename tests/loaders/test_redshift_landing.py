@@ -80,7 +80,8 @@ def sealing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return sealed
 
 
-BOTH_WAYS = pytest.mark.parametrize("sealing", [False, True], ids=["open", "sealed"], indirect=True)
+SEALED = pytest.param(True, id="sealed", marks=pytest.mark.full)
+BOTH_WAYS = pytest.mark.parametrize("sealing", [pytest.param(False, id="open"), SEALED], indirect=True)
 
 
 def waiting(target: Target) -> list[str]:
