@@ -17,7 +17,7 @@ import pprint
 import select
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, NoReturn
@@ -30,7 +30,7 @@ ANYWHERE = {"DATABASE": ANY_DATABASE, "PORT": "1", "PASSWORD": "any"}
 KEEP = "keep what is parsed"
 READ_LATE = {"{verify_all: true}", "site_events_by: spark"}
 # They look at no data: tests/dbt/test_people_star.py runs each of them once, no build does again.
-NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+NO_UNIT_TESTS = ["--exclude-resource-type", "unit_test"]
 PARSED_FOR = ("DBT_PROJECT_DIR", "ADSTAR_TARGET", "ADSTAR_SCHEMA_PREFIX")
 
 
@@ -55,6 +55,17 @@ def dbt(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, str]
         told = output.read().decode(errors="replace")
     assert answer, f"the process that runs dbt for tests has ended, or dbt has not in {SECONDS} s: {told}"
     return int(answer), told
+
+
+def completed(arguments: Iterable[str], selector: str) -> list[str]:
+    """A command on the nodes of `selector`, if it names none itself; a build leaves out unit tests."""
+    given = list(arguments)
+    named = {"--select", "--exclude", "source"} & set(given)
+    return [
+        *given,
+        *([] if named else ["--selector", selector]),
+        *(NO_UNIT_TESTS if "build" in given else []),
+    ]
 
 
 def parse(environment: Mapping[str, str], target: str = "") -> None:

@@ -161,12 +161,13 @@ def test_the_conversions_shown_are_those_that_conversion_definitions_names(demo:
 
 
 @pytest.mark.full
-def test_the_second_run_is_a_day_later_and_incremental(second: str) -> None:
+def test_the_second_run_is_a_day_later_and_incremental(demo: Demo, second: str) -> None:
     assert "a day later and incremental" in second
     assert "their clock says 2026-03-02 06:00 UTC" in second
     landed, unchanged = changed(second)
     assert landed > 0
     assert unchanged > 0
+    assert not demo.refused.exists(), demo.refused.read_text()
 
 
 def test_nothing_asked_for_the_network(demo: Demo, first: str) -> None:

@@ -28,11 +28,7 @@ class Star:
 
     def dbt(self, *arguments: str, code: int = 0) -> dict[str, str]:
         """Run dbt and say what became of each node, by name."""
-        named = {"--select", "--exclude", "source"} & set(arguments)
-        chosen = () if named else ("--selector", self.selector)
-        if "build" in arguments:
-            chosen += resident.NO_UNIT_TESTS
-        ended, output = resident.dbt([*arguments, *chosen], self.environment)
+        ended, output = resident.dbt(resident.completed(arguments, self.selector), self.environment)
         assert ended == code, output[-6000:]
         told = "sources.json" if "freshness" in arguments else "run_results.json"
         results = json.loads((Path(self.environment["DBT_TARGET_PATH"]) / told).read_text())

@@ -156,12 +156,7 @@ class Chain:
         return self._popen("dbt", *self._dbt(arguments), **variables)
 
     def _dbt(self, arguments: Iterable[str]) -> list[str]:
-        """Of the nodes that `selector` means if the command names none itself."""
-        given = list(arguments)
-        chosen = () if {"--select", "--exclude"} & set(given) else ("--selector", self.selector)
-        if "build" in given:
-            chosen += resident.NO_UNIT_TESTS
-        return ["--no-use-colors", *given, *chosen]
+        return ["--no-use-colors", *resident.completed(arguments, self.selector)]
 
     def _failures(self) -> dict[str, str]:
         file = Path(self.variables["DBT_TARGET_PATH"]) / "run_results.json"

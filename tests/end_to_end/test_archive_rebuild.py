@@ -31,7 +31,7 @@ SHORT = {
 @pytest.fixture
 def lived(server: EmbeddedWarehouse, tmp_path: Path) -> Iterator[Chain]:
     """Two mornings of all sources, archived."""
-    with chain(server, tmp_path, database="archived", people=True, seed=7, days=2, scale=0.5) as made:
+    with chain(server, tmp_path, database="archived", people=True, seed=7, days=4, now=MORNING) as made:
         made.variables |= {"ARCHIVE__URL": str(tmp_path / "archive"), "ARCHIVE__ALL": "true"} | SHORT
         for morning in range(2):
             if morning:

@@ -89,7 +89,7 @@ def test_killed_every_day_the_star_is_that_of_a_company_never_killed(
         assert killed.run()[0] == 0
         resident.parse(os.environ | killed.variables)
         kill_dbt(killed, DBT_QUICK)
-        build(killed, "run")
+        build(killed)
         assert killed.dump(without=RUN_COLUMNS) == base.dump(without=RUN_COLUMNS)
 
 
@@ -112,8 +112,8 @@ def kill_dbt(victim: Chain, point: str) -> None:
     assert process.returncode == -signal.SIGKILL, "".join(said)
 
 
-def build(victim: Chain, command: str = "build") -> None:
-    """The next plain dbt command: a process of its own, with what the killed one has left in its folder."""
-    process = victim.start_dbt(command)
+def build(victim: Chain) -> None:
+    """The next plain `dbt build`: a process of its own, with what the killed one has left in its folder."""
+    process = victim.start_dbt("build")
     output, _ = process.communicate(timeout=1800)
     assert process.returncode == 0, output

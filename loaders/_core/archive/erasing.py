@@ -83,7 +83,6 @@ class Eraser:
         self._personal = personal
         self._columns = columns_of(personal)
         self._marks: dict[bytes, bytes] = {}
-        forms: set[str] = set()
         self._short: dict[tuple[Personal, str], bytes] = {}
         for kind, several in values.items():
             for value in several:
@@ -92,8 +91,9 @@ class Eraser:
                 if len(value) < _SHORT:
                     self._short[kind, value] = mark
                 for form in spelled(kind, value):
-                    forms.add(form.lower())
                     self._marks[form.lower().encode()] = mark
+        forms = [form.decode() for form in self._marks]
+        self._pattern = pattern_of(forms)
         self._numbers = re.compile(rb"(?i)([:\[,]\s*)(" + any_of(forms).encode() + rb")(?=\s*[,}\]])")
         self._anywhere = bytes_pattern_of(forms)
 
@@ -199,7 +199,7 @@ class Eraser:
         try:
             json.loads(cleaned)
         except (ValueError, RecursionError):
-            return without(text, pattern_of({form.decode() for form in self._marks}), kind)
+            return without(text, self._pattern, kind)
         return cleaned
 
     def _marks_of(self, held: Mapping[str, tuple[Personal, str | None]]) -> dict[str, str | None]:

@@ -338,7 +338,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 
 def tokens(text: str) -> set[str]:
     """What in a free text may be an e-mail address, a telephone number or an id; also behind base64."""
-    texts = [text, _ESCAPE.sub(" ", text)]
+    texts = list({text, _ESCAPE.sub(" ", text)})
     if _BASE64.fullmatch(text.strip()):
         with suppress(binascii.Error, ValueError):
             texts.append(base64.b64decode(text.strip(), validate=True).decode("utf-8", "replace"))
