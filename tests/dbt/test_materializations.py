@@ -1,0 +1,156 @@
+"""How views, tables and what tests found are made: with adstar's macros in a small project of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from loaders._core.embedded import EmbeddedWarehouse
+
+OURS = Path(__file__).parents[2] / "dbt_project" / "macros" / "materializations"
+RUN_EACH = """
+import json, sys
+from dbt.cli.main import dbtRunner
+for line in sys.stdin:
+    ended = dbtRunner().invoke(json.loads(line))
+    told = {each.node.name: each.status for each in ended.result or []} or {"dbt": str(ended.exception)}
+    print("\\n" + json.dumps(told), flush=True)
+"""
+
+
+class Small:
+    """A project of few models that can be changed, and dbt, which stays started."""
+
+    def __init__(self, server: EmbeddedWarehouse, folder: Path) -> None:
+        self.connection = server.connect()
+        self.connection.autocommit = True
+        self.folder = folder
+        (folder / "models").mkdir(parents=True)
+        (folder / "tests").mkdir()
+        project = {"name": "small", "profile": "small", "macro-paths": [str(OURS)]}
+        login = {"type": "postgres", "host": "127.0.0.1", "port": server.port, "user": "adstar"}
+        output = {**login, "password": server.password, "dbname": "adstar", "schema": "small", "threads": 2}
+        profile = {"small": {"target": "it", "outputs": {"it": output}}}
+        (folder / "dbt_project.yml").write_text(yaml.safe_dump(project))
+        (folder / "profiles.yml").write_text(yaml.safe_dump(profile))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", RUN_EACH],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def write(self, **models: str) -> None:
+        for name, sql in models.items():
+            (self.folder / "models" / f"{name}.sql").write_text(sql)
+
+    def dbt(self, *arguments: str) -> dict[str, str]:
+        """Run a command; what became of each node."""
+        assert self.process.stdin
+        assert self.process.stdout
+        places = ["--quiet", "--project-dir", str(self.folder), "--profiles-dir", str(self.folder)]
+        self.process.stdin.write(json.dumps([*arguments, *places]) + "\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                told: dict[str, str] = json.loads(line)
+                return told
+        raise AssertionError(f"dbt ended with exit code {self.process.wait()}")
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    def relations(self) -> dict[str, str]:
+        """Everything in the project's schemas, by name: v for a view, r for a table."""
+        return dict(
+            self.ask(
+                "select relname, relkind::text from pg_class"
+                " where relnamespace::regnamespace::text like 'small%' and relkind in ('r', 'v')"
+            )
+        )
+
+
+@pytest.fixture
+def small(server: EmbeddedWarehouse, tmp_path: Path) -> Iterator[Small]:
+    made = Small(server, tmp_path / "small")
+    made.ask("drop schema if exists small cascade; drop schema if exists small_dbt_test__audit cascade")
+    try:
+        yield made
+    finally:
+        with closing(made.connection), made.process:
+            made.process.kill()
+
+
+def test_a_view_is_replaced_where_it_stands_and_made_anew_only_when_its_columns_change(small: Small) -> None:
+    small.write(
+        rows_of="{{ config(materialized='table', indexes=[{'columns': ['a']}]) }} select 1 as a, 2 as b",
+        seen="select a, b from {{ ref('rows_of') }}",
+        report="select a + 10 as c from {{ ref('seen') }}",
+    )
+    assert set(small.dbt("run").values()) == {"success"}
+    small.ask(
+        "create view small.of_an_analyst as select a from small.seen; grant select on small.seen to public"
+    )
+
+    small.write(seen="select a * 2 as a, b, 3 as added from {{ ref('rows_of') }}")
+    assert small.dbt("run", "--select", "seen") == {"seen": "success"}
+    assert small.ask("select c from small.report") == [(12,)]
+    assert small.ask("select a from small.of_an_analyst") == [(2,)]
+    assert small.ask("select relacl::text like '%=r/%' from pg_class where relname = 'seen'") == [(True,)]
+
+    small.write(seen="select b as a, a as b from {{ ref('rows_of') }}")
+    assert small.dbt("run", "--select", "seen") == {"seen": "success"}
+    assert small.ask("select a, b from small.seen") == [(2, 1)]
+
+    small.write(seen="select 'text' as d, a from {{ ref('rows_of') }}")
+    assert small.dbt("run") == {"rows_of": "success", "seen": "success", "report": "success"}
+    assert small.ask("select d, a from small.seen") == [("text", 1)]
+    assert small.ask("select c from small.report") == [(11,)]
+    assert small.relations() == {"rows_of": "r", "seen": "v", "report": "v"}, (
+        "something is left under another name"
+    )
+
+
+def test_what_was_a_table_becomes_a_view_and_the_other_way(small: Small) -> None:
+    kinds = {"one": "table", "two": "view"}
+    for turn in range(2):
+        one, two = ("{{ config(materialized='" + kinds[name] + "') }}" for name in ("one", "two"))
+        small.write(one=f"{one} select {turn} as a", two=f"{two} select a from {{{{ ref('one') }}}}")
+        assert small.dbt("run") == {"one": "success", "two": "success"}
+        assert small.ask("select a from small.two") == [(turn,)]
+        assert small.relations() == {name: {"table": "r", "view": "v"}[kind] for name, kind in kinds.items()}
+        kinds = {"one": kinds["two"], "two": kinds["one"]}
+
+
+def test_what_fails_leaves_what_was_there(small: Small) -> None:
+    small.write(one="{{ config(materialized='table') }} select 1 as a", two="select a from {{ ref('one') }}")
+    small.dbt("run")
+    small.write(one="{{ config(materialized='table') }} select 1 / (random() * 0)::int as a")
+    assert small.dbt("run") == {"one": "error", "two": "skipped"}
+    small.write(two="select a, a from {{ ref('one') }}")
+    assert small.dbt("run", "--select", "two") == {"two": "error"}
+    assert small.ask("select a from small.two") == [(1,)]
+    assert small.relations() == {"one": "r", "two": "v"}
+
+
+def test_rows_that_a_test_found_are_those_of_its_last_run(small: Small) -> None:
+    small.write(one="{{ config(materialized='table') }} select a from generate_series(1, 3) a")
+    (small.folder / "tests" / "large.sql").write_text(
+        "{{ config(store_failures=true) }} select a from {{ ref('one') }} where a > 1"
+    )
+    assert small.dbt("build") == {"one": "success", "large": "fail"}
+    assert small.ask("select a from small_dbt_test__audit.large order by a") == [(2,), (3,)]
+    small.write(one="{{ config(materialized='table') }} select 1 as a")
+    assert small.dbt("build") == {"one": "success", "large": "pass"}
+    assert small.ask("select a from small_dbt_test__audit.large") == []
