@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,8 +34,7 @@ class Small:
         self.connection = server.connect()
         self.connection.autocommit = True
         self.folder = folder
-        (folder / "models").mkdir(parents=True)
-        (folder / "tests").mkdir()
+        folder.mkdir()
         project = {"name": "small", "profile": "small", "macro-paths": [str(OURS)]}
         login = {"type": "postgres", "host": "127.0.0.1", "port": server.port, "user": "adstar"}
         output = {**login, "password": server.password, "dbname": "adstar", "schema": "small", "threads": 2}
@@ -48,6 +48,13 @@ class Small:
             stdout=subprocess.PIPE,
             text=True,
         )
+
+    def begin(self) -> None:
+        """Nothing in the project and nothing in the warehouse."""
+        self.ask("drop schema if exists small cascade; drop schema if exists small_dbt_test__audit cascade")
+        for name in ("models", "tests"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            (self.folder / name).mkdir()
 
     def write(self, **models: str) -> None:
         for name, sql in models.items():
@@ -81,15 +88,18 @@ class Small:
         )
 
 
-@pytest.fixture
-def small(server: EmbeddedWarehouse, tmp_path: Path) -> Iterator[Small]:
-    made = Small(server, tmp_path / "small")
-    made.ask("drop schema if exists small cascade; drop schema if exists small_dbt_test__audit cascade")
-    try:
+@pytest.fixture(scope="module")
+def started(server: EmbeddedWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+    made = Small(server, tmp_path_factory.mktemp("small") / "project")
+    with closing(made.connection), made.process:
         yield made
-    finally:
-        with closing(made.connection), made.process:
-            made.process.kill()
+        made.process.kill()
+
+
+@pytest.fixture
+def small(started: Small) -> Small:
+    started.begin()
+    return started
 
 
 def test_a_view_is_replaced_where_it_stands_and_made_anew_only_when_its_columns_change(small: Small) -> None:

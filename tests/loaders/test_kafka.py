@@ -429,9 +429,10 @@ def test_followed_it_lands_what_comes_until_it_is_asked_to_end(bench: Bench, ask
 
 
 def test_asked_to_end_it_lands_what_it_has_and_reads_no_further(bench: Bench) -> None:
-    before = "from loaders._core import topics\ntopics.AT_ONCE = 1\nimport os, signal\n"
+    before = "from loaders._core import follow, topics\ntopics.AT_ONCE = 1\nimport os, signal\n"
     before += "take = topics.Cut.documents\ndef ending(self, batch):\n"
-    before += "    os.kill(os.getpid(), signal.SIGTERM)\n    yield from take(self, batch)\n"
+    before += "    os.kill(os.getpid(), signal.SIGTERM)\n    follow.STOPPING.wait()\n"
+    before += "    yield from take(self, batch)\n"
     bench.create(1)
     bench.put(*[GOOD] * 5)
     process = bench.start(f"{before}topics.Cut.documents = ending", more=", follow_seconds=9")
