@@ -6,7 +6,9 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,15 @@ import json, sys
 from dbt.cli.main import dbtRunner
 for line in sys.stdin:
     ended = dbtRunner().invoke(json.loads(line))
-    told = {each.node.name: each.status for each in ended.result or []} or {"dbt": str(ended.exception)}
-    print("\\n" + json.dumps(told), flush=True)
+    ends = {each.node.name: each.status for each in ended.result or []} or {"dbt": str(ended.exception)}
+    print("\\n" + json.dumps([ends, [each.message for each in ended.result or []]]), flush=True)
 """
 
 
 class Small:
     """A project of few models that can be changed, and dbt, which stays started."""
+
+    told = ""  # what the last command said of each node
 
     def __init__(self, server: EmbeddedWarehouse, folder: Path) -> None:
         self.connection = server.connect()
@@ -68,9 +72,11 @@ class Small:
         self.process.stdin.write(json.dumps([*arguments, *places]) + "\n")
         self.process.stdin.flush()
         for line in self.process.stdout:
-            if line.startswith("{"):
-                told: dict[str, str] = json.loads(line)
-                return told
+            if line.startswith("[{"):
+                ends: dict[str, str]
+                ends, said = json.loads(line)
+                self.told = "\n".join(map(str, said))
+                return ends
         raise AssertionError(f"dbt ended with exit code {self.process.wait()}")
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
@@ -148,10 +154,45 @@ def test_what_fails_leaves_what_was_there(small: Small) -> None:
     small.dbt("run")
     small.write(one="{{ config(materialized='table') }} select 1 / (random() * 0)::int as a")
     assert small.dbt("run") == {"one": "error", "two": "skipped"}
-    small.write(two="select a, a from {{ ref('one') }}")
-    assert small.dbt("run", "--select", "two") == {"two": "error"}
+    small.write(one="select 1 / (random() * 0)::int as a, row(1, 2) as b")
+    assert small.dbt("run", "--select", "one") == {"one": "error"}
+    for broken in ("a, a", "row(1, 2) as b"):
+        small.write(two=f"select {broken} from {{{{ ref('one') }}}}")
+        assert small.dbt("run", "--select", "two") == {"two": "error"}
+    assert "pseudo-type record" in small.told
     assert small.ask("select a from small.two") == [(1,)]
     assert small.relations() == {"one": "r", "two": "v"}
+
+
+def test_what_a_killed_build_of_dbts_own_left_goes(small: Small) -> None:
+    small.write(one="{{ config(materialized='table') }} select 1 as a")
+    small.dbt("run")
+    small.ask(
+        "create table small.one__dbt_backup as select 'Ann' as name; create table small.one__dbt_tmp (a int)"
+    )
+    assert small.dbt("run") == {"one": "success"}
+    assert small.relations() == {"one": "r"}
+
+
+def test_a_reader_of_a_view_and_a_build_of_its_table_both_come_to_their_end(
+    small: Small, server: EmbeddedWarehouse
+) -> None:
+    small.write(one="{{ config(materialized='table') }} select 1 as a", two="select a from {{ ref('one') }}")
+    small.dbt("run")
+    small.write(one="{{ config(materialized='table') }} select 2 as a")
+    with closing(server.connect()) as reader, reader.cursor() as cursor, ThreadPoolExecutor(1) as aside:
+        # As a query of the view does before it goes on to the table.
+        cursor.execute("create temporary view of_reader as select a from small.two")
+        building = aside.submit(small.dbt, "run", "--select", "one")
+        wanted = "select 1 from pg_locks where not granted and relation = 'small.two'::regclass"
+        while not small.ask(wanted):
+            assert not building.done()
+            time.sleep(0.05)
+        cursor.execute("select a from small.one")
+        assert cursor.fetchall() == [(1,)]
+        reader.rollback()
+        assert building.result(60) == {"one": "success"}
+    assert small.ask("select a from small.one") == [(2,)]
 
 
 def test_rows_that_a_test_found_are_those_of_its_last_run(small: Small) -> None:

@@ -532,7 +532,8 @@ def drip(send: Send) -> None:
     send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
     while True:
         send(b"1\r\n \r\n")
-        TIME.sleep(0.4)
+        TIME.sleep(4)
+        time.sleep(0.02)  # who waits for more than it needs, waits long
 
 
 def endless(change: Callable[[int], Any]) -> Callable[[Ask], Any]:
