@@ -15,7 +15,7 @@ import psycopg2
 from psycopg2.extras import execute_values
 
 from loaders._core.sets import Day, Receipt
-from loaders._core.warehouse import Target
+from loaders._core.warehouse import Target, create
 
 # So begin the keys of single values in quarantine: they are no records that could come back.
 VALUE = "value:"
@@ -154,7 +154,8 @@ class Books:
             " and table_name = 'run_resources' and column_name = 'rows_known'"
         ):  # made before there was a quarantine
             for name in ("rows_quarantined", "rows_known"):
-                self._create(f"alter table ops.run_resources add column {name} bigint")
+                with suppress(psycopg2.errors.DuplicateColumn):  # another source of the same run was first
+                    self._execute(f"alter table ops.run_resources add column {name} bigint")
         if is_postgres:
             self._create(
                 f"create index if not exists covered_set on {self.schema}.covered (account, day, run_seq)"
@@ -478,10 +479,8 @@ class Books:
             cursor.execute(sql, values or None)
 
     def _create(self, sql: str) -> None:
-        # Another source of the same run may be making it at the same moment.
-        e = psycopg2.errors
-        with suppress(e.UniqueViolation, e.DuplicateTable, e.DuplicateColumn, e.DuplicateSchema):
-            self._execute(sql)
+        with self._cursor() as cursor:
+            create(cursor, sql)
 
 
 def _insert_records(cursor: Any, run: Run, run_seq: int | None, records: Sequence[ResourceRecord]) -> None:

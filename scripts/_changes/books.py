@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 
 from loaders._core.errors import AdstarError, ConfigurationError
-from loaders._core.warehouse import Target
+from loaders._core.warehouse import Target, create
 
 APPLIED, BEGUN, FAILED, ROLLED_BACK = "applied", "begun", "failed", "rolled back"
 MENDED = "mended"
@@ -53,10 +53,7 @@ def prepare(target: Target) -> None:
             f"create table if not exists ops.ddl_steps ({_COLUMNS})",
             "create table if not exists ops.ddl_lock (nothing integer)",
         ):
-            # Another apply may be making it at the same moment.
-            e = psycopg2.errors
-            with suppress(e.UniqueViolation, e.DuplicateTable, e.DuplicateSchema):
-                cursor.execute(statement)
+            create(cursor, statement)
 
 
 def entries(cursor: Any) -> dict[str, Entry]:

@@ -13,7 +13,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from _publishing import Busy, PublishError
 from _publishing.audit import Figure
 from _publishing.engine import Engine, Locked
 from _publishing.project import Relation
+from loaders._core.warehouse import create
 
 TEXT = "varchar(65535)"
 TABLES = {
@@ -237,10 +238,8 @@ class Ledger:
             execute_values(cursor, f"insert into {self.table(name)} values %s", rows)
 
     def _create(self, sql: str) -> None:
-        # Another one may be making it at the same moment.
-        errors = psycopg2.errors
-        with suppress(errors.UniqueViolation, errors.DuplicateTable, errors.DuplicateSchema):
-            self.query(sql)
+        with self.cursor() as cursor:
+            create(cursor, sql)
 
 
 class Turn:
