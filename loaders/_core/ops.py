@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import psycopg2
+import tenacity
+from psycopg2 import errors as e
 from psycopg2.extras import execute_values
 
 from loaders._core.sets import Day, Receipt
-from loaders._core.warehouse import Target, create
+from loaders._core.warehouse import Target
 
 # So begin the keys of single values in quarantine: they are no records that could come back.
 VALUE = "value:"
@@ -154,7 +155,7 @@ class Books:
             " and table_name = 'run_resources' and column_name = 'rows_known'"
         ):  # made before there was a quarantine
             for name in ("rows_quarantined", "rows_known"):
-                with suppress(psycopg2.errors.DuplicateColumn):  # another source of the same run was first
+                with suppress(e.DuplicateColumn):  # another source of the same run was first
                     self._execute(f"alter table ops.run_resources add column {name} bigint")
         if is_postgres:
             self._create(
@@ -481,6 +482,27 @@ class Books:
     def _create(self, sql: str) -> None:
         with self._cursor() as cursor:
             create(cursor, sql)
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(
+        (e.UniqueViolation, e.DuplicateTable, e.DuplicateSchema, e.DuplicateObject)
+    ),
+    wait=tenacity.wait_random(max=0.1),
+    stop=tenacity.stop_after_attempt(10),
+    reraise=True,
+)
+def create(cursor: Any, statement: str) -> None:
+    """Run a ``create … if not exists`` that another session may be running at the same moment.
+
+    The warehouse asks whether a name is free before it takes it, so the later of two is told, in one of
+    several ways, that somebody has it. Asked again it sees that it is there, if not at once: Postgres lets
+    go of what it is making a moment before it tells the others.
+
+    Args:
+        cursor: of a connection that commits by itself.
+    """
+    cursor.execute(statement)
 
 
 def _insert_records(cursor: Any, run: Run, run_seq: int | None, records: Sequence[ResourceRecord]) -> None:

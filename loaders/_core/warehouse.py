@@ -17,8 +17,6 @@ from loaders._core.embedded import HOST, EmbeddedWarehouse
 from loaders._core.errors import ConfigurationError
 
 EMBEDDED = "embedded"
-_e = psycopg2.errors
-_TAKEN = (_e.UniqueViolation, _e.DuplicateTable, _e.DuplicateSchema, _e.DuplicateObject)
 
 
 @dataclass(frozen=True)
@@ -110,21 +108,6 @@ class Target:
         from loaders._core import redshift  # noqa: PLC0415
 
         return redshift.staging(self)
-
-
-def create(cursor: Any, statement: str) -> None:
-    """Run a ``create … if not exists`` that another session may be running at the same moment.
-
-    The warehouse asks whether a name is free before it takes it, so the later of two is told, in one of
-    several ways, that somebody has it. Asked again it sees that it is there.
-
-    Args:
-        cursor: of a connection that commits by itself.
-    """
-    try:
-        cursor.execute(statement)
-    except _TAKEN:
-        cursor.execute(statement)
 
 
 def ensure_started(name: str | None = None, profiles_dir: Path | None = None) -> Target:

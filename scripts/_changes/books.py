@@ -14,7 +14,8 @@ from typing import Any
 import psycopg2
 
 from loaders._core.errors import AdstarError, ConfigurationError
-from loaders._core.warehouse import Target, create
+from loaders._core.ops import create
+from loaders._core.warehouse import Target
 
 APPLIED, BEGUN, FAILED, ROLLED_BACK = "applied", "begun", "failed", "rolled back"
 MENDED = "mended"

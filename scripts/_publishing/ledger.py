@@ -24,7 +24,7 @@ from _publishing import Busy, PublishError
 from _publishing.audit import Figure
 from _publishing.engine import Engine, Locked
 from _publishing.project import Relation
-from loaders._core.warehouse import create
+from loaders._core.ops import create
 
 TEXT = "varchar(65535)"
 TABLES = {

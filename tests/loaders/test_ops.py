@@ -8,7 +8,8 @@ from threading import Barrier, BrokenBarrierError
 
 import psycopg2
 
-from loaders._core.warehouse import Target, create
+from loaders._core.ops import create
+from loaders._core.warehouse import Target
 
 SESSIONS, ROUNDS = (
     4,
