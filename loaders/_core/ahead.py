@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 
 from loaders._core.sets import SpooledFile
 
-# A package costs a quarter of a second of Python whatever is in it. Small readings never have so much.
+# A package costs a quarter of a second of Python whatever is in it. The first is smaller: until it is loaded
+# a core idles. Small readings never have so much.
+FIRST_FILES = 3
 PACKAGE_FILES = 8
 
 Waiting = tuple[str, SpooledFile]
@@ -43,7 +45,7 @@ class Ahead:
         with self._changed:
             self._raise()
             self._waiting.append((table, file))
-            if self._thread is None and len(self._waiting) >= PACKAGE_FILES:
+            if self._thread is None and self._enough():
                 self._thread = threading.Thread(target=self._work, name="load ahead", daemon=True)
                 self._thread.start()
             self._changed.notify()
@@ -89,9 +91,12 @@ class Ahead:
 
     def _next(self) -> list[Waiting]:
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or len(self._waiting) >= PACKAGE_FILES)
+            self._changed.wait_for(lambda: self._ended or self._enough())
             if self._ended:
                 return []
             files, self._waiting = self._waiting, []
             self._taken.update(file.index for _, file in files)
             return files
+
+    def _enough(self) -> bool:
+        return len(self._waiting) >= (PACKAGE_FILES if self._taken else FIRST_FILES)

@@ -7,6 +7,7 @@ bytes of documents its pages are taken apart here.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -31,6 +32,7 @@ WORTH_IT = 32 << 20
 # Read ahead: so many documents, and no further one when they have so many bytes.
 AHEAD = 3
 AHEAD_BYTES = 4 << 20
+_BUFFER = 1 << 20  # a page goes over in few pieces; the system may give less
 _HEAD = struct.Struct("!?Q")  # whether it is a document or its page, and how many bytes follow
 
 
@@ -86,6 +88,8 @@ class _Process:
 
     def __init__(self, reader: RecordReader) -> None:
         self._socket, theirs = socket.socketpair()
+        for end in (self._socket, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         with theirs:
             told = json.dumps({"records": reader.records, "opens": sorted(reader.opens)})
             self._process = subprocess.Popen(  # noqa: S603  (this module)
@@ -190,6 +194,9 @@ def _exactly(source: socket.socket, size: int) -> bytearray | None:
 def _serve(descriptor: int, kind: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that reads: its end is ours
     redact.install()
+    # A page is many thousands of objects without a cycle: to look for one would be a tenth of the work.
+    gc.freeze()
+    gc.set_threshold(100_000)
     reader = RecordReader(tuple(kind["records"]), kind["opens"])
     with socket.socket(fileno=descriptor) as asking, suppress(BrokenPipeError, ConnectionResetError):
         while (asked := _receive(asking)) is not None:

@@ -26,7 +26,6 @@ from loaders._core.errors import BadBody
 from loaders._core.text import escape, has_mark
 
 Path = tuple[str, ...]
-_ESCAPE = rb"\u"
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[eE]000)")
 # Names that the fast way can't have, and half pairs that no UTF-8 has.
 _UNNAMEABLE = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
@@ -298,5 +297,5 @@ def _skip(text: str, at: int) -> int:
 
 
 def _needs_escaping(body: bytes) -> bool:
-    # Few bodies have these bytes, and they are found ten to a hundred times as fast as a pattern.
-    return has_mark(body) or (_ESCAPE in body and _SUSPICIOUS.search(body) is not None)
+    # A byte is found fifty times as fast as the pattern, and two bytes at half its speed.
+    return has_mark(body) or (b"\\" in body and _SUSPICIOUS.search(body) is not None)

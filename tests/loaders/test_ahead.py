@@ -24,12 +24,16 @@ from tests.loaders.vendor import Vendor, with_resource
 
 DAY = "2026-03-09"
 WINDOW = Window(date(2026, 3, 8), date(2026, 3, 10))
-SMALL = "import runpy; from loaders._core import ahead, sets; sets.FILE_ROWS = 5; ahead.PACKAGE_FILES = 2; "
+SMALL = (
+    "import runpy; from loaders._core import ahead, sets;"
+    " sets.FILE_ROWS = 5; ahead.FIRST_FILES = ahead.PACKAGE_FILES = 2; "
+)
 
 
 @pytest.fixture(autouse=True)
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loaders._core.sets.FILE_ROWS", 5)
+    monkeypatch.setattr("loaders._core.ahead.FIRST_FILES", 2)
     monkeypatch.setattr("loaders._core.ahead.PACKAGE_FILES", 2)
 
 
