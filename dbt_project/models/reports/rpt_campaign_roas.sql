@@ -5,11 +5,13 @@ with spent as (
         platform,
         account_id,
         campaign_id,
-        date_day,
-        spend_reporting,
-        conversions,
-        conversion_value_reporting
+        sum(spend_reporting) as spend_reporting,
+        sum(case when spend_reporting is null then 1 else 0 end) as unconverted,
+        sum(conversions) as conversions,
+        sum(conversion_value_reporting) as conversion_value_reporting,
+        min(case when spend_reporting > 0 then date_day end) as first_spend_day
     from {{ ref('rpt_campaign_daily') }}
+    group by platform, account_id, campaign_id
 ),
 
 sold as (
@@ -47,16 +49,16 @@ goals as (
 ),
 
 -- What a campaign cost stands beside what it brought under each model; added, not joined, so that neither is lost.
-days as (
+cost_and_return as (
     {%- for model in var('attribution_days') %}
     select
         cast('{{ model }}' as {{ type_text() }}) as attribution_model,
         platform as channel,
         account_id,
         campaign_id,
-        date_day,
+        first_spend_day,
         spend_reporting,
-        case when spend_reporting is null then 1 else 0 end as unconverted,
+        unconverted,
         conversions,
         conversion_value_reporting,
         cast(null as bigint) as buyer_key,
@@ -73,7 +75,7 @@ days as (
         channel,
         account_id,
         campaign_id,
-        reached_date as date_day,
+        cast(null as date) as first_spend_day,
         cast(0 as {{ type_money() }}) as spend_reporting,
         case when goal_kind = 'order' and net_reporting is null then 1 else 0 end as unconverted,
         cast(0 as {{ type_money() }}) as conversions,
@@ -87,19 +89,79 @@ days as (
     from goals
 ),
 
--- The first day on which a campaign had brought what it had cost until then.
-daily as (
+totals as (
     select
         attribution_model,
         channel,
         account_id,
         campaign_id,
+        min(first_spend_day) as first_spend_day,
+        -- What lacks a rate is not left out of a sum: there is none.
+        case when sum(unconverted) = 0 then sum(spend_reporting) end as spend_reporting,
+        sum(conversions) as conversions,
+        sum(conversion_value_reporting) as conversion_value_reporting,
+        sum(sign_ups) as sign_ups,
+        count(distinct buyer_key) as buyers,
+        sum(orders) as orders,
+        case when sum(unconverted) = 0 then sum(gross_reporting) end as gross_revenue_reporting,
+        case when sum(unconverted) = 0 then sum(refund_reporting) end as refunds_reporting,
+        case when sum(unconverted) = 0 then sum(net_reporting) end as net_revenue_reporting
+    from cost_and_return
+    group by attribution_model, channel, account_id, campaign_id
+),
+
+-- Only what brought something can have paid back: the days of all other campaigns need not be looked at.
+earning as (
+    select
+        attribution_model,
+        channel,
+        account_id,
+        campaign_id
+    from goals
+    where net_reporting > 0
+    group by attribution_model, channel, account_id, campaign_id
+),
+
+-- A day's spend counts under every model.
+days as (
+    select
+        cast(null as {{ type_text() }}) as attribution_model,
+        platform as channel,
+        account_id,
+        campaign_id,
         date_day,
-        min(case when spend_reporting > 0 then date_day end) as spent_day,
-        sum(spend_reporting) as spend_reporting,
-        sum(net_reporting) as net_reporting
-    from days
-    group by attribution_model, channel, account_id, campaign_id, date_day
+        spend_reporting,
+        cast(0 as {{ type_money() }}) as net_reporting
+    from {{ ref('rpt_campaign_daily') }}
+    union all
+    select
+        attribution_model,
+        channel,
+        account_id,
+        campaign_id,
+        reached_date as date_day,
+        cast(0 as {{ type_money() }}) as spend_reporting,
+        coalesce(net_reporting, 0) as net_reporting
+    from goals
+),
+
+daily as (
+    select
+        earning.attribution_model,
+        earning.channel,
+        earning.account_id,
+        earning.campaign_id,
+        days.date_day,
+        sum(days.spend_reporting) as spend_reporting,
+        sum(days.net_reporting) as net_reporting
+    from earning
+    inner join days
+        on
+            earning.channel = days.channel
+            and earning.account_id = days.account_id
+            and earning.campaign_id = days.campaign_id
+            and earning.attribution_model = coalesce(days.attribution_model, earning.attribution_model)
+    group by earning.attribution_model, earning.channel, earning.account_id, earning.campaign_id, days.date_day
 ),
 
 running as (
@@ -118,35 +180,16 @@ running as (
     from daily
 ),
 
+-- The first day on which a campaign had brought what it had cost until then.
 paid_back as (
     select
         attribution_model,
         channel,
         account_id,
         campaign_id,
-        min(spent_day) as first_spend_day,
-        min(case when spent_until > 0 and earned_until >= spent_until then date_day end) as paid_back_day
+        min(date_day) as paid_back_day
     from running
-    group by attribution_model, channel, account_id, campaign_id
-),
-
-totals as (
-    select
-        attribution_model,
-        channel,
-        account_id,
-        campaign_id,
-        -- What lacks a rate is not left out of a sum: there is none.
-        case when sum(unconverted) = 0 then sum(spend_reporting) end as spend_reporting,
-        sum(conversions) as conversions,
-        sum(conversion_value_reporting) as conversion_value_reporting,
-        sum(sign_ups) as sign_ups,
-        count(distinct buyer_key) as buyers,
-        sum(orders) as orders,
-        case when sum(unconverted) = 0 then sum(gross_reporting) end as gross_revenue_reporting,
-        case when sum(unconverted) = 0 then sum(refund_reporting) end as refunds_reporting,
-        case when sum(unconverted) = 0 then sum(net_reporting) end as net_revenue_reporting
-    from days
+    where spent_until > 0 and earned_until >= spent_until
     group by attribution_model, channel, account_id, campaign_id
 ),
 
@@ -181,14 +224,14 @@ select
     {{ ratio('totals.spend_reporting', 'totals.buyers') }} as customer_acquisition_cost,
     {{ ratio('totals.net_revenue_reporting', 'totals.spend_reporting') }} as return_on_ad_spend,
     {{ ratio('totals.conversion_value_reporting', 'totals.spend_reporting') }} as claimed_return_on_ad_spend,
-    cast(paid_back.paid_back_day - paid_back.first_spend_day as integer) as payback_days
+    cast(paid_back.paid_back_day - totals.first_spend_day as integer) as payback_days
 from totals
-inner join paid_back
+left join paid_back
     on
         totals.attribution_model = paid_back.attribution_model
         and totals.channel = paid_back.channel
-        and coalesce(totals.account_id, '') = coalesce(paid_back.account_id, '')
-        and coalesce(totals.campaign_id, '') = coalesce(paid_back.campaign_id, '')
+        and totals.account_id = paid_back.account_id
+        and totals.campaign_id = paid_back.campaign_id
 left join names
     on
         totals.channel = names.platform
