@@ -99,6 +99,20 @@ def test_every_mart_lies_in_redshift_as_its_page_says_with_a_reason() -> None:
     assert told.keys() == {path.stem for path in (ROOT / "dbt_project" / "models" / "marts").glob("*.sql")}
 
 
+def test_every_model_that_decides_or_adds_up_has_a_unit_test() -> None:
+    """Of those whose inputs can be given: what reads raw has none, its columns are known when it is built."""
+    models = ROOT / "dbt_project" / "models"
+    described = [yaml.safe_load(path.read_text()) or {} for path in models.rglob("*.yml")]
+    tested = {test["model"] for each in described for test in each.get("unit_tests", [])}
+    logic = re.compile(r"\b(case|sum|count)\b|\bover \(")
+    bare = {
+        path.stem
+        for path in models.rglob("*.sql")
+        if "ref(" in (sql := path.read_text()) and logic.search(sql)
+    }
+    assert not bare - tested, f"no unit test says what these decide: {sorted(bare - tested)}"
+
+
 def test_every_script_is_told_about() -> None:
     told = "".join(page.read_text() for page in PAGES)
     for script in SCRIPTS:
