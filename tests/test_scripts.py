@@ -1,7 +1,9 @@
 """scripts/test says what its parts said, and lint names what it finds."""
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,27 @@ def test_its_exit_code_is_that_of_the_tests_and_of_lint(
     assert done.returncode == said, done.stderr
     assert "-k one" in done.stdout
     assert ("what lint found" in done.stderr) == (lint != 0), "lint is heard only if it found something"
+
+
+def test_an_environment_behind_a_link_is_left_alone(tmp_path: Path) -> None:
+    """Several checkouts may share one: made anew for one of them, it would be gone for all."""
+    shared, checkout = tmp_path / "shared", tmp_path / "checkout"
+    for folder in (shared, checkout / "scripts"):
+        folder.mkdir(parents=True)
+    (shared / "theirs").touch()
+    (checkout / ".venv").symlink_to(shared)
+    for name in ("requirements.lock", "pyproject.toml", "scripts/setup", "scripts/_activate.py"):
+        shutil.copy(ROOT / name, checkout / name)
+    bare = checkout / "python"  # without pip nothing is downloaded: setup ends where it would begin to
+    bare.write_text(f'#!/bin/sh\n[ "$2" = venv ] && set -- "$@" --without-pip\nexec {sys.executable} "$@"\n')
+    bare.chmod(0o755)
+    environment = {**os.environ, "PYTHON": str(bare)}
+    done = subprocess.run([checkout / "scripts/setup"], env=environment, check=False, capture_output=True)
+
+    assert b"No module named pip" in done.stderr
+    assert (shared / "theirs").exists()
+    assert (checkout / ".venv/bin/python").exists()
+    assert not (checkout / ".venv").is_symlink()
 
 
 def test_what_sqlglot_does_not_read_as_redshifts_is_named(tmp_path: Path) -> None:
