@@ -122,17 +122,21 @@ earning as (
     group by attribution_model, channel, account_id, campaign_id
 ),
 
--- A day's spend counts under every model.
 days as (
     select
-        cast(null as {{ type_text() }}) as attribution_model,
-        platform as channel,
-        account_id,
-        campaign_id,
-        date_day,
-        spend_reporting,
+        earning.attribution_model,
+        earning.channel,
+        earning.account_id,
+        earning.campaign_id,
+        spent_days.date_day,
+        spent_days.spend_reporting,
         cast(0 as {{ type_money() }}) as net_reporting
-    from {{ ref('rpt_campaign_daily') }}
+    from earning
+    inner join {{ ref('rpt_campaign_daily') }} as spent_days
+        on
+            earning.channel = spent_days.platform
+            and earning.account_id = spent_days.account_id
+            and earning.campaign_id = spent_days.campaign_id
     union all
     select
         attribution_model,
@@ -147,21 +151,15 @@ days as (
 
 daily as (
     select
-        earning.attribution_model,
-        earning.channel,
-        earning.account_id,
-        earning.campaign_id,
-        days.date_day,
-        sum(days.spend_reporting) as spend_reporting,
-        sum(days.net_reporting) as net_reporting
-    from earning
-    inner join days
-        on
-            earning.channel = days.channel
-            and earning.account_id = days.account_id
-            and earning.campaign_id = days.campaign_id
-            and earning.attribution_model = coalesce(days.attribution_model, earning.attribution_model)
-    group by earning.attribution_model, earning.channel, earning.account_id, earning.campaign_id, days.date_day
+        attribution_model,
+        channel,
+        account_id,
+        campaign_id,
+        date_day,
+        sum(spend_reporting) as spend_reporting,
+        sum(net_reporting) as net_reporting
+    from days
+    group by attribution_model, channel, account_id, campaign_id, date_day
 ),
 
 running as (
