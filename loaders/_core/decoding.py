@@ -32,7 +32,6 @@ WORTH_IT = 32 << 20
 # Read ahead: so many documents, and no further one when they have so many bytes.
 AHEAD = 3
 AHEAD_BYTES = 4 << 20
-_BUFFER = 1 << 20  # a page goes over in few pieces; the system may give less
 _HEAD = struct.Struct("!?Q")  # whether it is a document or its page, and how many bytes follow
 
 
@@ -88,8 +87,6 @@ class _Process:
 
     def __init__(self, reader: RecordReader) -> None:
         self._socket, theirs = socket.socketpair()
-        for end in (self._socket, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         with theirs:
             told = json.dumps({"records": reader.records, "opens": sorted(reader.opens)})
             self._process = subprocess.Popen(  # noqa: S603  (this module)

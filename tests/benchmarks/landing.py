@@ -58,7 +58,7 @@ def run(command: Sequence[str], environment: dict[str, str] | None = None) -> tu
 
     started = time.perf_counter()
     process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL)
-    watching = threading.Thread(target=watch)
+    watching = threading.Thread(target=watch, daemon=True)
     watching.start()
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
