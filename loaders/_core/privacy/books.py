@@ -10,10 +10,11 @@ loaders' declarations when they land, so that erasing finds a column also when i
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from loaders._core import redshift
 from loaders._core.copytext import line
@@ -26,6 +27,7 @@ from loaders._core.privacy.values import (
     Personal,
     Protection,
     Ring,
+    bytes_of,
     pseudonym_column,
 )
 from loaders._core.warehouse import Target
@@ -189,6 +191,10 @@ class Catalogue:
         """SQL for the text of a column of a table, as ``as_text``."""
         return as_text(column, self.tables[place][column])
 
+    def without_bytes(self, place: tuple[str, str], column: str) -> str:
+        """SQL, behind what sets a column, that takes away the bytes it was made of; empty without any."""
+        return "".join(f', "{each}" = null' for each in bytes_of(column, self.personal.get(place, {})))
+
 
 def catalogue(cursor: Any) -> Catalogue:
     """What tables there are."""
@@ -341,6 +347,26 @@ def rekey(
 
 TEXTS = ("text", "character varying", "super")
 """Types that can hold ciphertext."""
+PORTION = 1_000
+"""Of documents that are held at once; of rows, which a Redshift of one node gives at once."""
+T = TypeVar("T")
+
+
+def rows_of(cursor: Any, statement: str) -> Iterator[Any]:
+    """Rows as they are asked for, as all may be more than memory holds; within a transaction, and of one
+    statement at a time.
+    """
+    with cursor.connection.cursor(name="privacy_rows") as rows:
+        rows.itersize = PORTION
+        rows.execute(statement)
+        yield from rows
+
+
+def portions(items: Iterable[T]) -> Iterator[list[T]]:
+    """Some of the items at a time."""
+    left = iter(items)
+    while some := list(islice(left, PORTION)):
+        yield some
 
 
 def _types(cursor: Any, table: str) -> dict[str, str]:

@@ -30,17 +30,19 @@ from loaders._core.lease import Lease
 from loaders._core.ops import VALUE
 from loaders._core.privacy import keys as privacy_keys
 from loaders._core.privacy import texts
-from loaders._core.privacy.books import Catalogue, as_text, catalogue, copy_in
+from loaders._core.privacy.books import Catalogue, as_text, catalogue, copy_in, portions, rows_of
 from loaders._core.privacy.values import (
     IDENTITY,
     LINKING,
     SEALED,
     Personal,
     Ring,
+    is_sealed,
     normalised,
     pseudonym_column,
     pseudonym_columns,
     tokens,
+    unpacked,
 )
 from loaders._core.warehouse import Target
 
@@ -198,7 +200,7 @@ def erase(target: Target, start: Mapping[Personal, str]) -> Erasure:
                 )
                 bury(store, person.pseudonyms)
                 eraser.erase(store, done.archive.__setitem__)
-            search = texts.search(target, cursor, found.tables)
+            search = texts.search(target, cursor, found)
             connection.autocommit = False
             with connection:
                 done.rows = _blank_rows(cursor, person, found)
@@ -206,9 +208,10 @@ def erase(target: Target, start: Mapping[Personal, str]) -> Erasure:
                 done.texts = search.clean()
                 for where, count in _drop_documents(cursor, target, ring, person, found).items():
                     done.texts[where] = done.texts.get(where, 0) + count
+            with connection:
+                done.left = [f"{where}: {count:,}" for where, count in search.mentions().items()]
+                done.left += _left_in_rows(cursor, person, found)
             connection.autocommit = True
-            done.left = [f"{where}: {count:,}" for where, count in search.mentions().items()]
-            done.left += _left_in_rows(cursor, person, found)
             for where in {*done.rows, *(text.rpartition(".")[0] for text in done.texts)}:
                 schema, _, table = where.partition(".")
                 how = "vacuum" if target.kind == "postgres" else "vacuum delete only"
@@ -349,32 +352,57 @@ def _drop_documents(
 ) -> dict[str, int]:
     """Take out documents that name the person where no text tells the server: sealed ones, and base64."""
     dropped: dict[str, int] = {}
-    for (schema, table), personal in found.personal.items():
-        for column in (c for c, kind in personal.items() if kind is Personal.DOCUMENT):
-            is_aside = table == "quarantine"
-            said = found.text((schema, table), column)
-            # What was long stands there in parts, and a value may be at their seam.
-            parted = is_aside and column == "raw_bytes" and "source_key" in found.tables[schema, table]
-            key = "_run_seq, source_key, _row_no" if parted else "null, null, null"
-            cursor.execute(
-                f'select {said}, {key} from "{schema}"."{table}" where "{column}" is not null'
-                + ("" if is_aside else f" and {said} like '{SEALED}%'")
-                + (" order by _run_seq, source_key, _row_no" if parted else "")
-            )
-            telling: set[str] = set()
-            for _, parts in groupby(cursor.fetchall(), lambda row: row[1:3] if row[2] else object()):
-                held = list(dict.fromkeys((row[3], row[0]) for row in parts))
-                opened = "".join(ring.revealed(Personal.DOCUMENT, text) for _, text in held)
-                if _mentions(opened, ring, person):
-                    telling |= {text for _, text in held}
-            if telling:
-                copy_in(cursor, target, "privacy_telling", ("privacy_value",), [[text] for text in telling])
+    for place, personal in found.personal.items():
+        for column in _documents(found.tables[place], personal):
+            where, said = f'"{place[0]}"."{place[1]}"', found.text(place, column)
+            also = found.without_bytes(place, column)
+            for some in portions(_telling(cursor, ring, person, found, place, column=column)):
+                copy_in(cursor, target, "privacy_telling", ("privacy_value",), [[text] for text in set(some)])
                 cursor.execute(
-                    f'update "{schema}"."{table}" set "{column}" = null from privacy_telling'
+                    f'update {where} set "{column}" = null{also} from privacy_telling'
                     f" where {said} = privacy_value"
                 )
-                dropped[f"{schema}.{table}.{column}"] = cursor.rowcount
+                name = ".".join((*place, column))
+                dropped[name] = dropped.get(name, 0) + cursor.rowcount
     return dropped
+
+
+def _telling(
+    cursor: Any, ring: Ring, person: Person, found: Catalogue, place: tuple[str, str], *, column: str
+) -> Iterator[str]:
+    """The documents of a column that name the person, as they stand there; one of many rows comes often."""
+    spellings = [spelling.encode().lower() for spelling in person.spellings()]
+    is_aside = place[1] == "quarantine"
+    said = found.text(place, column)
+    # What was long stands there in parts, and a value may be at their seam.
+    parted = is_aside and column == "raw_bytes" and "source_key" in found.tables[place]
+    key = "_run_seq, source_key, _row_no" if parted else "null, null, null"
+    rows = rows_of(
+        cursor,
+        f'select {said}, {key} from "{place[0]}"."{place[1]}" where "{column}" is not null'
+        + ("" if is_aside else f" and ({said} like '{SEALED}%' or {said} ~ '{_BASE64}')")
+        + (" order by _run_seq, source_key, _row_no" if parted else ""),
+    )
+    for _, parts in groupby(rows, lambda row: row[1:3] if row[2] else object()):
+        held = list(dict.fromkeys((row[3], row[0]) for row in parts))
+        opened = "".join(ring.revealed(Personal.DOCUMENT, text) for _, text in held)
+        searched = is_aside or is_sealed(held[0][1])  # the others were, as far as they are text
+        if _has_in_bytes(opened, spellings) or (searched and _mentions(opened, ring, person)):
+            yield from (text for _, text in held)
+
+
+_BASE64 = '^[A-Za-z0-9+/]{10,}={0,2}$|"base64": '  # a value, a key; or a header
+
+
+def _documents(columns: Collection[str], personal: Mapping[str, Personal]) -> list[str]:
+    """Columns with documents, and those that are base64 where they are no text."""
+    documents = [column for column, kind in personal.items() if kind is Personal.DOCUMENT]
+    return documents + [c for c in columns if f"{c}_encoding" in columns and c not in personal]
+
+
+def _has_in_bytes(text: str, spellings: Collection[bytes]) -> bool:
+    """Whether what is base64 in a text has one of these, whatever stands before and behind it."""
+    return any(spelling in plain.lower() for plain in unpacked(text) for spelling in spellings)
 
 
 def _blank_rows(cursor: Any, person: Person, found: Catalogue) -> dict[str, int]:

@@ -12,7 +12,16 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from loaders._core.privacy.books import TEXTS, Tables, as_text, copy_in, from_text
+from loaders._core.privacy.books import (
+    TEXTS,
+    Catalogue,
+    Tables,
+    as_text,
+    copy_in,
+    from_text,
+    portions,
+    rows_of,
+)
 from loaders._core.privacy.values import SUFFIX
 from loaders._core.warehouse import Target
 
@@ -27,15 +36,15 @@ _BEFORE_IN_POSTGRES = rf"(?:(?<![[:alnum:]])|(?<=(?<!\\)\\[bfnrt])|(?<={_ESCAPED
 _SCALAR = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*')
 
 
-def search(target: Target, cursor: Any, tables: Tables) -> PostgresSearch | RedshiftSearch:
-    """What looks for texts in these tables of a warehouse; columns of pseudonyms are left out."""
+def search(target: Target, cursor: Any, found: Catalogue) -> PostgresSearch | RedshiftSearch:
+    """What looks for texts in the tables of a warehouse; columns of pseudonyms are left out."""
     searched = {
         place: {c: kind for c, kind in columns.items() if kind in _SEARCHED and not c.endswith(SUFFIX)}
-        for place, columns in tables.items()
+        for place, columns in found.tables.items()
         if place != ("ops", "tombstones")
     }
     kind = PostgresSearch if target.kind == "postgres" else RedshiftSearch
-    return kind(target, cursor, {place: columns for place, columns in searched.items() if columns})
+    return kind(target, cursor, found, {place: columns for place, columns in searched.items() if columns})
 
 
 def without(text: str, pattern: re.Pattern[str], kind: str = "text") -> str:
@@ -82,8 +91,9 @@ def any_of(spellings: Collection[str]) -> str:
 class PostgresSearch:
     """Looks for one regular expression, which stands in a temporary table."""
 
-    def __init__(self, target: Target, cursor: Any, tables: Tables) -> None:
+    def __init__(self, target: Target, cursor: Any, found: Catalogue, tables: Tables) -> None:
         self._cursor = cursor
+        self._found = found
         self._tables = tables
         self._pattern = pattern_of(())
 
@@ -118,25 +128,26 @@ class PostgresSearch:
             if (schema, table) == _AUDIT:  # Whoever wrote a value into a reason: it may not stay.
                 self._cursor.execute("alter table ops.privacy_audit disable trigger user")
             place, said = f'"{schema}"."{table}"', f'"{column}"::text'
+            also = self._found.without_bytes((schema, table), column)
             is_document = "true" if kind in _JSON else f"left(ltrim({said}), 1) in ('{{', '[')"
-            self._clean_documents(place, column, kind, f"{said} ~* {_PATTERN} and {is_document}")
+            self._clean_documents(place, column, kind, f"{said} ~* {_PATTERN} and {is_document}", also)
             self._cursor.execute(
                 f'update {place} set "{column}" ='
-                f" regexp_replace({said}, {_PATTERN}, '{ERASED}', 'gi')::{kind}"
+                f" regexp_replace({said}, {_PATTERN}, '{ERASED}', 'gi')::{kind}{also}"
                 f" where {said} ~* {_PATTERN} and not {is_document}"
             )
             if (schema, table) == _AUDIT:
                 self._cursor.execute("alter table ops.privacy_audit enable trigger user")
         return {".".join(place): count for place, count in found.items()}
 
-    def _clean_documents(self, place: str, column: str, kind: str, where: str) -> None:
+    def _clean_documents(self, place: str, column: str, kind: str, where: str, also: str) -> None:
         """Replace them in what is JSON, or begins like it."""
-        self._cursor.execute(f'select distinct "{column}"::text from {place} where {where}')
-        texts = [(text, without(text, self._pattern, kind)) for (text,) in self._cursor.fetchall()]
-        if texts:
+        found = rows_of(self._cursor, f'select distinct "{column}"::text from {place} where {where}')
+        for some in portions(found):
+            texts = [(text, without(text, self._pattern, kind)) for (text,) in some]
             copy_in(self._cursor, None, "privacy_texts", ("privacy_value", "privacy_cleaned"), texts)
             self._cursor.execute(
-                f'update {place} set "{column}" = privacy_cleaned::{kind} from privacy_texts'
+                f'update {place} set "{column}" = privacy_cleaned::{kind}{also} from privacy_texts'
                 f' where "{column}"::text = privacy_value'
             )
 
@@ -151,9 +162,10 @@ class RedshiftSearch:
     spellings, and the rest is done here.
     """
 
-    def __init__(self, target: Target, cursor: Any, tables: Tables) -> None:
+    def __init__(self, target: Target, cursor: Any, found: Catalogue, tables: Tables) -> None:
         self._target = target
         self._cursor = cursor
+        self._found = found
         self._tables = tables
         self._pattern = pattern_of(())
 
@@ -176,7 +188,8 @@ class RedshiftSearch:
         for (schema, table), columns in self._tables.items():
             place = f'"{schema}"."{table}"'
             for column in self._suspected(place, columns):
-                count = self._in_column(place, column, columns[column], cleaning=cleaning)
+                also = self._found.without_bytes((schema, table), column)
+                count = self._in_column(place, column, columns[column], also, cleaning=cleaning)
                 if count:
                     found[f"{schema}.{table}.{column}"] = count
         return found
@@ -189,24 +202,29 @@ class RedshiftSearch:
         self._cursor.execute(f"select {', '.join(sums)} from {place} cross join privacy_spellings")
         return [column for column, count in zip(columns, self._cursor.fetchone(), strict=True) if count]
 
-    def _in_column(self, place: str, column: str, kind: str, *, cleaning: bool) -> int:
+    def _in_column(self, place: str, column: str, kind: str, also: str, *, cleaning: bool) -> int:
         """Count, or clean, what the pattern finds."""
         said = as_text(column, kind)
-        self._cursor.execute(
-            f"select distinct {said} from {place} cross join privacy_spellings where {_holds(column, kind)}"
+        found = rows_of(
+            self._cursor,
+            f"select distinct {said} from {place} cross join privacy_spellings where {_holds(column, kind)}",
         )
-        texts = [(text, without(text, self._pattern, kind)) for (text,) in self._cursor.fetchall()]
-        changed = [(text, cleaned) for text, cleaned in texts if text != cleaned]
-        if not changed:
-            return 0
-        copy_in(self._cursor, self._target, "privacy_texts", ("privacy_value", "privacy_cleaned"), changed)
-        self._cursor.execute(f"select count(*) from {place} join privacy_texts on {said} = privacy_value")
-        count = int(self._cursor.fetchone()[0])
-        if cleaning:
-            self._cursor.execute(
-                f'update {place} set "{column}" = {from_text("privacy_cleaned", column, kind)}'
-                f" from privacy_texts where {said} = privacy_value"
+        count = 0
+        for some in portions(found):
+            texts = [(text, without(text, self._pattern, kind)) for (text,) in some]
+            changed = [(text, cleaned) for text, cleaned in texts if text != cleaned]
+            if not changed:
+                continue
+            copy_in(
+                self._cursor, self._target, "privacy_texts", ("privacy_value", "privacy_cleaned"), changed
             )
+            self._cursor.execute(f"select count(*) from {place} join privacy_texts on {said} = privacy_value")
+            count += int(self._cursor.fetchone()[0])
+            if cleaning:
+                self._cursor.execute(
+                    f'update {place} set "{column}" = {from_text("privacy_cleaned", column, kind)}'
+                    f"{also} from privacy_texts where {said} = privacy_value"
+                )
         return count
 
 

@@ -14,7 +14,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -70,6 +69,14 @@ def pseudonym_column(column: str) -> str:
 def pseudonym_columns(personal: Mapping[str, Personal]) -> dict[str, str]:
     """The columns that landing adds, by the personal column each is made of."""
     return {c: pseudonym_column(c) for c, kind in personal.items() if kind is not Personal.DOCUMENT}
+
+
+def bytes_of(column: str, personal: Mapping[str, Personal]) -> list[str]:
+    """The column with the bytes that a document was made of, if there is one: no search finds a person in
+    them, so they go with what the document says.
+    """
+    name = f"{column}_bytes"
+    return [name] if personal.get(name) is personal.get(column) is Personal.DOCUMENT else []
 
 
 def normalised(kind: Personal, value: str) -> str:
@@ -271,7 +278,8 @@ class Protection:
                 landed[name] = _each(columns[name], partial(key.seal, kind))
         for name, kind in present.items() if self._tombstones else ():
             if kind is Personal.DOCUMENT and (telling := set(_where(columns[name], self.mentions_erased))):
-                landed[name] = _without(landed[name], telling)
+                for gone in (name, *bytes_of(name, present)):
+                    landed[gone] = _without(landed[gone], telling)
         if erased := self._erased_rows(present, columns, pseudonyms):
             for name in present:
                 landed[name] = _without(landed[name], erased)
@@ -320,7 +328,7 @@ class Protection:
         """Whether a free text, or what it is the base64 of, names an erased person or their device."""
         if not self._tombstones:
             return False
-        if any(mark in self._tombstones for mark in ERASED_MARK.findall(text)):
+        if any(mark in self._tombstones for part in _readings(text) for mark in ERASED_MARK.findall(part)):
             return True
         return any(
             key.pseudonym(kind, token) in self._tombstones
@@ -330,22 +338,39 @@ class Protection:
         )
 
 
-_TOKEN = re.compile(r"[^\s\"'<>(){}\[\],;=&?|\\]{4,200}")
+# What is no text ends a word: in bytes the next one's length stands there.
+_TOKEN = re.compile(r"[^\s\"'<>(){}\[\],;=&?|\\\x00-\x1f\x7f\ufffd]{4,200}")
+_ADDRESS = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{3,200}")
 _DIGITS = re.compile(r"\+?\d[\d ().-]{5,20}\d")
 _ESCAPE = re.compile(r"\\(?:[bfnrt]|u[0-9a-fA-F]{4})")  # the n of "\n", as JSON writes it, begins no word
-_BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
+_BASE64 = re.compile(
+    r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)"
+)
+
+
+def unpacked(text: str) -> Iterator[bytes]:
+    """What the base64 in a text was made of, and the base64 in that: so raw holds what is no text."""
+    for run in _BASE64.findall(text):
+        plain = base64.b64decode(run)
+        yield plain
+        yield from unpacked(plain.decode("utf-8", "replace"))
+
+
+def _readings(text: str) -> Iterator[str]:
+    """A text as it stands and without JSON's escapes; so, too, what its base64 was made of."""
+    for part in (text, *(plain.decode("utf-8", "replace") for plain in unpacked(text))):
+        yield part
+        if "\\" in part:
+            yield _ESCAPE.sub(" ", part)
 
 
 def tokens(text: str) -> set[str]:
     """What in a free text may be an e-mail address, a telephone number or an id; also behind base64."""
-    texts = list({text, _ESCAPE.sub(" ", text)})
-    if _BASE64.fullmatch(text.strip()):
-        with suppress(binascii.Error, ValueError):
-            texts.append(base64.b64decode(text.strip(), validate=True).decode("utf-8", "replace"))
     found: set[str] = set()
-    for part in texts:
+    for part in _readings(text):
         for token in _TOKEN.findall(part):
             found.update((token, token.strip(".:!"), *token.split(":"), *token.split("/")))
+        found.update(_ADDRESS.findall(part))
         found.update(_DIGITS.findall(part))
     return found
 
