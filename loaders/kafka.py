@@ -15,7 +15,6 @@ from dlt.common.configuration import configspec
 from dlt.common.typing import TSecretStrValue
 
 from loaders._core import errors
-from loaders._core.archive.current import current
 from loaders._core.broker import Broker
 from loaders._core.declare import Account, Clock, Loader, Resource, Settings
 from loaders._core.naming import ColumnNames
@@ -102,12 +101,6 @@ def connect(settings: Any, clock: Clock) -> Iterator[Broker]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise errors.ConfigurationError(
             f"[sources.kafka.topics] has two tables for the topic {', '.join(twice)}"
-        )
-    packed = [table for table, topic in settings.topics.items() if topic.format in ("avro", "protobuf")]
-    if packed and current().records:
-        raise errors.ConfigurationError(
-            f"[sources.kafka] can't be archived: nobody could be taken out of the bytes of {packed[0]}, which"
-            " are neither JSON nor text; set archive = false there"
         )
     broker = Broker(settings)
     try:

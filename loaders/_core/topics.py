@@ -81,6 +81,8 @@ class Batch:
         headers: in their order, names as often as they come; None without any.
         ends: partitions that have no more for now, and the offset that comes next.
         gone: partitions that no longer have, or not yet, what was asked for.
+        decoded: of values in another form their JSON; empty if there are no such values.
+        faults: why a value, by its place here, could not be decoded.
     """
 
     partitions: list[int] = field(default_factory=list)
@@ -92,14 +94,18 @@ class Batch:
     values: list[bytes | None] = field(default_factory=list)
     ends: dict[int, int] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
+    decoded: list[bytes | None] = field(default_factory=list)
+    faults: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.offsets)
 
     def of(self, chosen: Sequence[int]) -> Batch:
-        """Some of the messages."""
+        """Some of the messages, of those without a fault."""
         lists = (self.partitions, self.offsets, self.times, self.kinds, self.keys, self.headers, self.values)
-        return Batch(*([each[n] for n in chosen] for each in lists))  # type: ignore[arg-type]
+        found = Batch(*([each[n] for n in chosen] for each in lists))  # type: ignore[arg-type]
+        found.decoded = [self.decoded[n] for n in chosen] if self.decoded else []
+        return found
 
 
 class Log(Protocol):
@@ -178,7 +184,7 @@ class Reading:
         taken = 0
         heard = time.monotonic()
         while wanted and taken < PACKAGE and self._has_budget():
-            batch = self._log.take(min(AT_ONCE, self._left, PACKAGE - taken), WAIT_SECONDS)
+            batch = self._cut.decode(self._log.take(min(AT_ONCE, self._left, PACKAGE - taken), WAIT_SECONDS))
             taken += len(batch)
             self._left -= len(batch)
             yield batch
@@ -341,12 +347,22 @@ class Cut:
         self._reader = RecordReader(())
         self._nested: set[Path] = set()
 
+    def decode(self, batch: Batch) -> Batch:
+        """The same messages, with what values in another form say."""
+        if self._decode is None:
+            return batch
+        for n, value in enumerate(batch.values):
+            try:
+                batch.decoded.append(value if value is None else self._decode(value))
+            except ValueError as error:
+                batch.decoded.append(None)
+                batch.faults[n] = str(error)
+        return batch
+
     def documents(self, batch: Batch) -> Iterator[Rows | Rejected]:
-        """The messages as rows; those that are not what was declared, one by one."""
-        held = [n for n, value in enumerate(batch.values) if value is not None]
-        originals = [batch.values[n] or b"" for n in held]
-        faults: dict[int, str] = {}
-        values = self._decoded(held, originals, faults)
+        """The messages, decoded, as rows; those that are not what was declared, one by one."""
+        faults = dict(batch.faults)
+        values = {n: said for n, said in enumerate(batch.decoded or batch.values) if said is not None}
         opened = self._opened(values, faults)
         for n, fault in faults.items():
             yield self._rejected(batch, n, fault)
@@ -356,7 +372,7 @@ class Cut:
         kept = batch.of(good) if faults else batch
         texts = [values.get(n) for n in good]
         columns, escaped = self._columns(kept, texts)
-        whose = {n: at for at, n in enumerate(n for n in held if n not in faults)}
+        whose = {n: at for at, n in enumerate(n for n in values if n not in faults)}
         if len(whose) < len(good):
             order = pa.array([whose.get(n) for n in good], pa.int32())
             opened.columns = {path: column.take(order) for path, column in opened.columns.items()}
@@ -384,7 +400,7 @@ class Cut:
             [_bytes(told["value"])],
         )
         then = Cut(self._topic, told["incarnation"], self._form, self._required, self._decode)
-        return next(then.documents(batch))
+        return next(then.documents(then.decode(batch)))
 
     def _rejected(self, batch: Batch, n: int, fault: str) -> Rejected:
         headers = batch.headers[n]
@@ -403,17 +419,6 @@ class Cut:
 
     def _name(self, partition: int, offset: int) -> str:
         return f"{self._incarnation}:{partition}:{offset}"
-
-    def _decoded(self, held: list[int], values: list[bytes], faults: dict[int, str]) -> dict[int, bytes]:
-        if self._decode is None:
-            return dict(zip(held, values, strict=True))
-        found = {}
-        for n, value in zip(held, values, strict=True):
-            try:
-                found[n] = self._decode(value)
-            except ValueError as error:
-                faults[n] = str(error)
-        return found
 
     # -- the fields of JSON values ----------------------------------------------------------------
 
@@ -482,7 +487,9 @@ class Cut:
             "value_encoding": pa.array(encodings, pa.string()),
         }
         if self._decode:
-            columns[ORIGINAL] = pa.array(map(_base64, batch.values), pa.string(), size=count)
+            # An erasure in the archive leaves nothing of them, and none that was decoded is empty.
+            originals = (_base64(value or None) for value in batch.values)
+            columns[ORIGINAL] = pa.array(originals, pa.string(), size=count)
         return {(name,): column for name, column in columns.items()}, escaped
 
 

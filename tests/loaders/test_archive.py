@@ -85,13 +85,18 @@ def raw(target: Target, schemas: str = r"raw\_%") -> dict[str, list[tuple[Any, .
 
 
 def archived(target: Target, source: str) -> str:
+    """As ``archived_bytes``, as text."""
+    return archived_bytes(target, source).decode("utf-8", "replace")
+
+
+def archived_bytes(target: Target, source: str) -> bytes:
     """All that the archive says of a source, decrypted."""
     store = store_of(target)
     assert store
     folder = f"{source}/packages"
     bodies = [b"".join(store.body(source, each)) for each in store.addresses(source)]
     listed = [msgspec.json.encode(read_package(store, folder, each)) for each in store.names(folder)]
-    return b"\n".join([*bodies, *listed]).decode("utf-8", "replace")
+    return b"\n".join([*bodies, *listed])
 
 
 def receipts(target: Target) -> list[tuple[Any, ...]]:

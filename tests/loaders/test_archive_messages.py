@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from confluent_kafka.schema_registry.avro import AvroSerializer
 
 from loaders import kafka, sqs
 from loaders._core import topics
@@ -21,14 +22,17 @@ from loaders._core.declare import Clock, Loader
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.privacy.person import erase, spelled
 from loaders._core.privacy.values import Key, Personal, Ring
-from loaders._core.run import Result, SourceRun
+from loaders._core.run import Result
 from loaders._core.warehouse import Target
 from simulators.kafka_cluster import KafkaCluster
 from simulators.queue import LoginQueue
 from tests.conftest import PRIVACY_KEY, recreate
-from tests.loaders.test_archive import archived, raw
+from tests.loaders.test_archive import archived, archived_bytes, raw
 from tests.loaders.test_kafka import GOOD
 from tests.loaders.test_kafka import Bench as Topics
+from tests.loaders.test_privacy_messages import PERSON, PHONE
+from tests.loaders.test_registry import Bench as Packed
+from tests.loaders.test_registry import Registry
 from tests.loaders.test_sqs import LOGIN
 from tests.loaders.test_sqs import Bench as Queues
 
@@ -172,14 +176,74 @@ def test_a_person_is_in_no_message_of_the_archive_and_a_rebuild_is_what_the_eras
             assert again[name] == rows, (schema, name)
 
 
-def test_bytes_of_which_nobody_could_be_taken_out_are_not_archived(topic: Topics) -> None:
-    topic.put(b"\0\0\0\0\1\2")
-    settings = topic.settings(format="avro")
-    settings.schema_registry_url = "http://127.0.0.1:1"
-    result = SourceRun(kafka.LOADER, settings, topic.target, Clock()).execute()
-    assert result.outcome == "failed"
-    assert "can't be archived" in str(result.message)
-    assert "bytes of events" in str(result.message)
+@pytest.fixture
+def packed(target: Target) -> Iterator[Packed]:
+    registry = Registry()
+    with KafkaCluster() as cluster:
+        yield Packed(target, cluster, registry)
+    registry.close()
+
+
+def people(packed: Packed, *several: tuple[str, str, int]) -> list[bytes]:
+    """Messages in Avro."""
+    write: Any = AvroSerializer(packed.client, json.dumps(PERSON))
+    return [
+        write({"email": email, "note": note, "phone": phone}, packed.context)
+        for email, note, phone in several
+    ]
+
+
+def test_a_topic_of_a_registry_is_made_again_without_it(
+    packed: Packed, target: Target, server: EmbeddedWarehouse
+) -> None:
+    good = people(packed, (ANN, "é", 2**53 + 1), (BOB, "\0", 2))
+    packed.put(*good, None, b"", b"{}", good[0][:9], b"\0" + (77).to_bytes(4, "big") + good[0][5:])
+    assert packed.run(format="avro").outcome == "ok"
+    packed.put(good[1])
+    assert packed.run(format="avro", required=("none",)).outcome == "ok"
+    before = raw(target, "raw_kafka")
+    assert (len(before["raw_kafka.orders"]), len(before["raw_kafka.quarantine"])) == (3, 5)
+    packed.cluster.delete_topic(packed.topic)
+    packed.registry.close()
+    packed.registry.asked.clear()
+    recreate(server, target.database)
+    result = rebuild(kafka.LOADER, target)
+    assert (result.outcome, result.message) == ("ok", None)
+    assert raw(target, "raw_kafka") == before
+    assert packed.registry.asked == []
+
+
+def test_a_person_is_in_no_packed_message_of_the_archive(
+    packed: Packed, target: Target, server: EmbeddedWarehouse
+) -> None:
+    """Neither in what it says nor, spelled or as a number, in its bytes; other messages stay as they came."""
+    also = "ann@home.example.com"
+    good = people(packed, (ANN, "", 1), (BOB, f"asks for {ANN}", 2), (also, "", PHONE), (BOB, "", 4))
+    broken = b"\0\0\0\0\7" + b"A" + ANN.encode() + b"\0"
+    packed.put(*good, broken)
+    settings = {"format": "avro", "personal": {"email": Personal.EMAIL, "phone": Personal.PHONE}}
+    assert packed.run(**settings).outcome == "ok"
+    assert ANN.encode() in archived_bytes(target, "kafka")
+    assert erase(target, {Personal.EMAIL: ANN, Personal.PHONE: str(PHONE)}).left == []
+    kept = archived_bytes(target, "kafka")
+    for value in (ANN.encode(), also.encode(), str(PHONE).encode(), good[2]):
+        assert value not in kept
+    assert good[3] in kept
+    columns = "message_id, value, value_bytes, value__email, value__email__pseudonym"
+    bobs = f"""select {columns} from raw_kafka.orders where "offset" = '3'"""
+    left = packed.query(bobs)
+    recreate(server, target.database)
+    packed.cluster.delete_topic(packed.topic)
+    packed.registry.close()
+    assert rebuild(kafka.LOADER, target).outcome == "ok"
+    columns = "value__email, value__phone, value_bytes is null"
+    assert packed.query(f'select {columns} from raw_kafka.orders order by "offset"::int') == [
+        (None, None, True),
+        (BOB, "2", True),
+        (None, None, True),
+        (BOB, "4", False),
+    ]
+    assert packed.query(bobs) == left
 
 
 def test_numbers_within_a_text_that_is_json_are_replaced_without_breaking_it() -> None:

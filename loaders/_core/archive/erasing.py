@@ -11,8 +11,9 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Callable, Collection, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import msgspec
@@ -31,6 +32,7 @@ _GZIP = b"\x1f\x8b"
 _DOCUMENTS = ("json", "jsonb")
 _TEXTS = ("text", "character varying", *_DOCUMENTS)
 _SHORT = 8  # shorter values may be anything, and are only replaced where they are declared to be
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -96,6 +98,7 @@ class Eraser:
         self._pattern = pattern_of(forms)
         self._numbers = re.compile(rb"(?i)([:\[,]\s*)(" + any_of(forms).encode() + rb")(?=\s*[,}\]])")
         self._anywhere = bytes_pattern_of(forms)
+        self._in_bytes = re.compile(any_of(forms).encode(), re.IGNORECASE)
 
     def erase(self, store: Store, say: Callable[[str, int], None]) -> None:
         """Write all bodies and packages that name the person anew; may be repeated.
@@ -139,7 +142,7 @@ class Eraser:
             told = msgspec.msgpack.decode(body.removeprefix(TOLD_MARK))
             without = self._in_told(source, told)
             return body if without == told else TOLD_MARK + msgspec.msgpack.encode(without)
-        plain = gzip.decompress(body) if body.startswith(_GZIP) else body
+        plain = _plain(body)
         is_json = plain[:1] in (b"{", b"[")
         found = plain
         if is_json and b'\\"' in plain:
@@ -164,14 +167,33 @@ class Eraser:
                 for (kind, short), mark in self._short.items()
                 if kind is keyed and short.encode() == value
             )
-            return next(whole, None) or self.cleaned(source, value)
+            found = next(whole, None) or self.cleaned(source, value)
+            return found if _is_text(found) else self._in_bytes.sub(self._mark, found)
         if isinstance(value, list):
             return [self._in_told(source, each) for each in value]
         if isinstance(value, dict) and value.get("type") == LINES:
             return value | {"text": self._in_lines(source, msgspec.convert(value, Lines))}
+        if isinstance(value, dict) and value.get("decoded"):
+            value = self._unpacked(source, value)
         if isinstance(value, dict):
             return {name: self._in_told(source, each) for name, each in value.items()}
         return value
+
+    def _unpacked(self, source: str, batch: dict[str, Any]) -> dict[str, Any]:
+        """Messages whose values are in another form, without the bytes of those that name the person: in
+        them or, as numbers are no text there, in what they say.
+        """
+        values = [
+            b"" if packed and (self._says(source, said) or self._in_bytes.search(packed)) else packed
+            for packed, said in zip(batch["values"], batch["decoded"], strict=True)
+        ]
+        return batch | {"values": values}
+
+    def _says(self, source: str, said: bytes | None) -> bool:
+        return said is not None and self.cleaned(source, said) != said
+
+    def _mark(self, found: re.Match[bytes]) -> bytes:
+        return self._marks[found[0].lower()]
 
     def _in_lines(self, source: str, lines: Lines) -> bytes:
         """Rows of a table without the person: of theirs only marks are left, which link them."""
@@ -269,7 +291,7 @@ class Eraser:
             return (raw if cleaned == items else b"[" + b",".join(cleaned) + b"]"), False
         if first == b'"' and b"\\" in raw:
             plain = msgspec.json.encode(msgspec.json.decode(raw, type=str))
-            cleaned_text = self._anywhere.sub(lambda it: self._marks[it[0].lower()], plain)
+            cleaned_text = self._anywhere.sub(self._mark, plain)
             return (raw if cleaned_text == plain else cleaned_text), False
         return raw, False
 
@@ -279,7 +301,7 @@ class Eraser:
                 if of is kind:
                     plain = _member(column, value).sub(rb'\1"' + mark + b'"', plain)
         plain = self._numbers.sub(lambda it: it[1] + b'"' + self._marks[it[2].lower()] + b'"', plain)
-        return self._anywhere.sub(lambda it: self._marks[it[0].lower()], plain)
+        return self._anywhere.sub(self._mark, plain)
 
     def _in_settings(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -289,7 +311,21 @@ class Eraser:
         return self._in_text(value) if isinstance(value, str) else value
 
     def _in_text(self, text: str) -> str:
-        return self._anywhere.sub(lambda it: self._marks[it[0].lower()], text.encode()).decode()
+        return self._anywhere.sub(self._mark, text.encode()).decode()
+
+
+def _plain(body: bytes) -> bytes:
+    if body.startswith(_GZIP):
+        with suppress(OSError, EOFError, zlib.error):  # a message may begin like that, and be no such thing
+            return gzip.decompress(body)
+    return body
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        return not _CONTROL.search(body.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _object(members: Mapping[str, bytes]) -> bytes:
