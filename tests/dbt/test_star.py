@@ -267,6 +267,18 @@ def test_what_counts_as_a_conversion_can_be_changed(built: Star, restated: Dump)
     assert built.dump() == restated
 
 
+def test_what_was_built_of_a_fact_that_was_left_out_is_built_again(built: Star, restated: Dump) -> None:
+    built.landing.execute(
+        "update marts.fact_ad_conversion set conversions = conversions + 1",
+        "update intermediate.built_partitions set state = ''"
+        " where fact_name in ('fact_ad_conversion', 'fact_campaign_performance')",
+    )
+    built.dbt("run", "--select", "fact_campaign_performance")
+    assert built.dump() != restated
+    built.dbt("run")
+    assert built.dump() == restated
+
+
 def test_a_campaign_that_holds_more_than_its_ads_is_named(built: Star, restated: Dump) -> None:
     test = "assert_campaigns_hold_what_their_ads_do"
     damage = (

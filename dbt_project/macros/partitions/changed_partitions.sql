@@ -1,5 +1,5 @@
 {#- A query of the partitions a fact has to rebuild: those whose state is not the one it was last built from, those
-    that are gone, and for fact_ad_performance those of whose remainders another cause is known now. -#}
+    that are gone, and where there are remainders those for which another cause is known now. -#}
 {% macro changed_partitions(fact_name) -%}
     select
         coalesce(now_read.partition_key, built.partition_key) as partition_key,
@@ -14,7 +14,7 @@
         now_read.partition_key is null
         or built.partition_key is null
         or now_read.{{ fact_name }}_state <> built.state
-    {%- if fact_name == 'fact_ad_performance' %}
+    {%- if fact_name in ['int_remainders__explained', 'fact_ad_performance'] %}
     union
     {{ changed_remainders() }}
     {%- endif %}

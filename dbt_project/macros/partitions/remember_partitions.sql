@@ -1,6 +1,7 @@
 {#- Post-hook of the incremental facts: remembers the states they were just built from. What was rebuilt is to be
-    verified again. -#}
-{% macro remember_partitions() -%}
+    verified again. A partition that `made_of` has not built from the present state, because it was left out of the
+    command, is not remembered, so the next build makes it again. -#}
+{% macro remember_partitions(made_of=[]) -%}
     {%- set built = built_partitions() -%}
     {%- set fact = this.identifier -%}
     delete from {{ built }}
@@ -30,5 +31,12 @@
         on
             built.fact_name = '{{ fact }}'
             and now_read.partition_key = built.partition_key
+    {%- for source in made_of %}
+    inner join {{ built }} as {{ source }}
+        on
+            {{ source }}.fact_name = '{{ source }}'
+            and now_read.partition_key = {{ source }}.partition_key
+            and now_read.{{ source }}_state = {{ source }}.state
+    {%- endfor %}
     where built.partition_key is null
 {%- endmacro %}

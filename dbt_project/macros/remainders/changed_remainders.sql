@@ -1,4 +1,4 @@
-{#- Partitions of fact_ad_performance with a remainder for which other evidence is known now than when it was built. -#}
+{#- Partitions of int_remainders__explained, or of fact_ad_performance, with a remainder for which other evidence is known now than when it was built. -#}
 {% macro changed_remainders() -%}
     select
         {{ partition_key('platform', 'account_id', 'date_day') }} as partition_key,
@@ -29,7 +29,9 @@
                 and fact.account_id = deleted.account_id
                 and fact.campaign_id = deleted.campaign_id
                 and fact.date_day between deleted.first_day and deleted.last_day
+        {%- if this.identifier == 'fact_ad_performance' %}
         where fact.row_kind = 'remainder'
+        {%- endif %}
         group by
             fact.platform, fact.account_id, fact.account_key, fact.date_day, fact.campaign_id, fact.remainder_evidence
     ) as remainders

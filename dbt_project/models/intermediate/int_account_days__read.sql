@@ -170,6 +170,8 @@ select
     {{ report }}_clicks,
     {{ report }}_spend,
     {%- endfor %}
+    md5(common_state || ' ' || {{ run.format('ad') }} || ' ' || {{ run.format('campaign') }})
+        as int_remainders__explained_state,
     md5(performance_state) as fact_ad_performance_state,
     md5(conversions_state || ' ' || rate_state) as fact_ad_conversion_state,
     md5(performance_state || ' ' || conversions_state || ' ' || counted_conversions) as fact_campaign_performance_state,

@@ -5,7 +5,7 @@
         on_schema_change='fail',
         indexes=[{'columns': ['date_day', 'account_key']}],
         dist='all',
-        post_hook=["{{ remember_partitions() }}", 'analyze {{ this }}'],
+        post_hook=["{{ remember_partitions(['fact_ad_conversion']) }}", 'analyze {{ this }}'],
     )
 }}
 -- Which actions a fact row names, by day: the whole fact would have to be read for them every day.

@@ -11,16 +11,10 @@ with suspected as (
     from {{ ref('int_campaign_days__missing_ads') }}
     union
     select
-        days.partition_key,
-        remainders.campaign_id
-    from {{ ref('fact_ad_performance') }} as remainders
-    inner join {{ ref('int_account_days__read') }} as days
-        on
-            remainders.account_key = days.account_key
-            and remainders.date_day = days.date_day
-    where
-        remainders.platform = 'facebook_ads'
-        and remainders.row_kind = 'remainder'
+        partition_key,
+        campaign_id
+    from {{ ref('int_remainders__explained') }}
+    where platform = 'facebook_ads'
 ),
 
 reported as (

@@ -1,4 +1,16 @@
--- One pass, each input named once: a CTE that is read twice would keep filters on the partition from reaching raw.
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='rebuilt_partitions',
+        on_schema_change='fail',
+        indexes=[{'columns': ['date_day', 'account_key']}],
+        dist='all',
+        pre_hook='{{ favour_workers() }}',
+        post_hook=["{{ remember_partitions() }}", 'analyze {{ this }}'],
+    )
+}}
+-- A table, so that neither fact waits for the other. One pass, each input named once: a CTE that is read twice would
+-- keep filters on the partition from reaching raw.
 with measured as (
     select
         partition_key,
@@ -17,6 +29,7 @@ with measured as (
         run_seq,
         read_at
     from {{ ref('int_campaign_days__unioned') }}
+    where {{ in_changed_partitions('partition_key', 'int_remainders__explained') }}
     union all
     select
         ad_days.partition_key,
@@ -41,6 +54,7 @@ with measured as (
             and ad_days.account_id = deleted.account_id
             and ad_days.ad_id = deleted.ad_id
             and ad_days.date_day between deleted.first_day and deleted.last_day
+    where {{ in_changed_partitions('ad_days.partition_key', 'int_remainders__explained') }}
 ),
 
 campaign_days as (
@@ -81,6 +95,7 @@ remainders as (
         days.platform,
         summed.partition_key,
         days.account_id,
+        days.account_key,
         days.date_day,
         summed.campaign_id,
         coalesce(summed.currency_code, days.currency_code) as currency_code,
@@ -120,6 +135,7 @@ evidenced as (
         remainders.platform,
         remainders.partition_key,
         remainders.account_id,
+        remainders.account_key,
         remainders.date_day,
         remainders.campaign_id,
         remainders.currency_code,
@@ -153,6 +169,7 @@ evidenced as (
         remainders.platform,
         remainders.partition_key,
         remainders.account_id,
+        remainders.account_key,
         remainders.date_day,
         remainders.campaign_id,
         remainders.currency_code,
@@ -171,6 +188,7 @@ select
     platform,
     partition_key,
     account_id,
+    account_key,
     date_day,
     campaign_id,
     currency_code,

@@ -7,7 +7,11 @@
         dist='campaign_key',
         sort=['date_day', 'account_key'],
         pre_hook='{{ favour_workers() }}',
-        post_hook=["{{ remember_partitions() }}", "{{ index_remainders() }}", 'analyze {{ this }}'],
+        post_hook=[
+            "{{ remember_partitions(['int_remainders__explained']) }}",
+            "{{ index_remainders() }}",
+            "{{ analyze_fact() }}",
+        ],
     )
 }}
 {%- set is_changed = in_changed_partitions('partition_key', 'fact_ad_performance') %}

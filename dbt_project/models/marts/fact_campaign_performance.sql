@@ -6,7 +6,10 @@
         indexes=[{'columns': ['date_day', 'account_key']}],
         dist='campaign_key',
         sort=['date_day', 'account_key'],
-        post_hook=["{{ remember_partitions() }}", 'analyze {{ this }}'],
+        post_hook=[
+            "{{ remember_partitions(['fact_ad_performance', 'fact_ad_conversion']) }}",
+            "{{ analyze_fact() }}",
+        ],
     )
 }}
 -- Both facts by campaign: what is asked by campaign reads hundreds of rows where they hold hundreds of thousands.

@@ -7,7 +7,7 @@
         dist='campaign_key',
         sort=['date_day', 'account_key'],
         pre_hook='{{ favour_workers() }}',
-        post_hook=["{{ remember_partitions() }}", 'analyze {{ this }}'],
+        post_hook=["{{ remember_partitions() }}", "{{ analyze_fact() }}"],
     )
 }}
 with search_term_days as (
