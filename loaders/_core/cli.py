@@ -153,6 +153,9 @@ class PrivacyCommand(SupportsCliCommand):
         commands.add_parser("rotate", help="replace the key: all pseudonyms and ciphertexts of raw anew")
         retention = commands.add_parser("retention", help="blank personal values of raw by age")
         retention.add_argument("--older-than", type=int, required=True, metavar="DAYS")
+        retention.add_argument(
+            "--archive", action="store_true", help="of the archive, packages that old, too"
+        )
         retention.add_argument("--apply", action="store_true", help="do it (otherwise it is only counted)")
 
     def execute(self, args: argparse.Namespace) -> None:

@@ -770,10 +770,10 @@ def test_personal_values_go_by_age(people: Vendor) -> None:
     with closing(people.target.connect()) as connection, connection.cursor() as cursor:
         cursor.execute("update ops.commits set committed_at = dateadd(day, -400, getdate())")
     said: list[str] = []
-    privacy_command.retention(people.target, 365, False, said.append)
+    privacy_command.retention(people.target, 365, apply=False, say=said.append)
     assert "raw_vendor.days: 4 rows older than 365 days would be blanked" in said
     assert people.query(held) == [(3, 3, 3)]
-    privacy_command.retention(people.target, 365, True, said.append)
+    privacy_command.retention(people.target, 365, apply=True, say=said.append)
     assert people.query(held) == [(0, 0, 3)]
     assert ("retention", "older than 365 days: 4 rows") in people.query(
         "select action, reason from ops.privacy_audit"

@@ -18,6 +18,7 @@ from loaders._core.archive.current import Tape
 from loaders._core.privacy.values import Personal
 
 LINES = "lines of a table"
+THE_TABLE = "the table"  # the question of what came of one
 _MEMORY = 4 << 20
 _BATCH = 1 << 20
 
@@ -84,7 +85,7 @@ class Keeper:
             landed: gives their numbers, in order; asked if they are not all.
             about: what else ``Lines`` says.
         """
-        tape.told("the table", lambda: told, Told)
+        tape.told(THE_TABLE, lambda: told, Told)
         if not told.unchanged:
             rows = self._held() if told.rows == self._rows else self._those(landed())
             deque(tape.told_each("rows", self._lines(rows, about), Lines), maxlen=0)
@@ -119,7 +120,7 @@ class Replayed:
     """A table as the archive has it; stands for ``databases.copying.Reading``."""
 
     def __init__(self, tape: Tape) -> None:
-        self.told = tape.told("the table", _nobody, Told)
+        self.told = tape.told(THE_TABLE, _nobody, Told)
         self.columns, self.key, self.cursor = self.told.columns, self.told.key, self.told.cursor
         self._tape = tape
         self._numbers: deque[int] = deque()

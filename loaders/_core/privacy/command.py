@@ -9,6 +9,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import psycopg2
 
 from loaders._core import command, places, warehouse
 from loaders._core.archive.configured import store_of
+from loaders._core.archive.retention import expire
 from loaders._core.declare import Clock
 from loaders._core.errors import AdstarError, ConfigurationError, UsageError
 from loaders._core.privacy import keys as privacy_keys
@@ -192,11 +194,22 @@ def _rekey(
     return remap(cursor, table, personal, treat, f"({' or '.join(f'({each})' for each in old.values())})")
 
 
-def retention(target: Target, days: int, apply: bool, say: Callable[[str], None] = print) -> None:
+def retention(
+    target: Target, days: int, *, apply: bool, archive: bool = False, say: Callable[[str], None] = print
+) -> None:
     """Blank the personal values of raw that were committed longer ago than ``days``, or only count them.
 
     Rows and pseudonyms stay.
+
+    Args:
+        archive: what the archive has read that long ago goes, too, with all that is in it.
+
+    Raises:
+        UsageError: there is no archive.
     """
+    store = store_of(target) if archive else None
+    if archive and store is None:
+        raise UsageError("there is no archive to remove anything from: see [archive] url in .dlt/config.toml")
     with closing(target.connect()) as connection, connection.cursor() as cursor, leases(target, cursor):
         _guard(target, cursor)
         found = catalogue(cursor)
@@ -218,6 +231,16 @@ def retention(target: Target, days: int, apply: bool, say: Callable[[str], None]
             if count:
                 said = "blanked" if apply else "would be blanked"
                 say(f"{schema}.{table}: {count:,} rows older than {days} days {said}")
+        connection.autocommit = True
+        before = Clock.from_environment().now() - timedelta(days=days)
+        for source, gone in expire(store, before, apply=apply) if store else ():
+            place, what = f"archive of {source}", f"{gone.packages} packages, {gone.bodies} bodies"
+            if apply:
+                said = f"older than {days} days: {what}"
+                note(cursor, "retention", said, place=place, clock=target.clock)
+            say(f"{place}: {what} older than {days} days {'removed' if apply else 'would be removed'}")
+            if gone.kept:
+                say(f"{place}: {gone.kept} packages as old stay: {gone.why}")
 
 
 def _note(target: Target, action: str, reason: str, pseudonym: str | None) -> None:
@@ -298,7 +321,7 @@ def _rotate(target: Target, args: Namespace) -> int:
 
 
 def _retention(target: Target, args: Namespace) -> int:
-    retention(target, args.older_than, args.apply)
+    retention(target, args.older_than, apply=args.apply, archive=args.archive)
     return command.OK
 
 
