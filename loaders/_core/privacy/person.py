@@ -391,7 +391,7 @@ def _telling(
             yield from (text for _, text in held)
 
 
-_BASE64 = '^[A-Za-z0-9+/]{10,}={0,2}$|"base64": '  # a value, a key; or a header
+_BASE64 = '^[A-Za-z0-9+/]{10,}={0,2}$|"base64":'  # a value, a key; or a header
 
 
 def _documents(columns: Collection[str], personal: Mapping[str, Personal]) -> list[str]:
