@@ -266,6 +266,8 @@ def test_numbers_within_a_text_that_is_json_are_replaced_without_breaking_it() -
     spec = json.loads(outer["spec"])
     assert (spec["phone"], spec["full_name"], spec["n"]) == (f"erased:{phone}", None, 1.5)
     assert json.loads(spec["deep"]) == [{"by": "[erased]"}]
-    told = TOLD_MARK + msgspec.msgpack.encode([{"values": [body, None, b"\xff"], "next": 4915112345678}])
+    told = TOLD_MARK + msgspec.msgpack.encode(
+        [{"values": [body, None, b"\xff", b"\x1f\x8bno gzip"], "next": 4915112345678}]
+    )
     (batch,) = msgspec.msgpack.decode(eraser.cleaned("feed", told).removeprefix(TOLD_MARK))
-    assert batch == {"values": [cleaned, None, b"\xff"], "next": 4915112345678}
+    assert batch == {"values": [cleaned, None, b"\xff", b"\x1f\x8bno gzip"], "next": 4915112345678}

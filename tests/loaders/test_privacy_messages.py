@@ -17,6 +17,7 @@ from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from loaders._core.privacy import books
 from loaders._core.privacy.person import erase
 from loaders._core.privacy.values import Personal, tokens, unpacked
 from loaders._core.warehouse import Target
@@ -43,6 +44,12 @@ PERSON = {
 def cluster() -> Iterator[KafkaCluster]:
     with KafkaCluster() as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Documents are taken one at a time, so that what is written meanwhile is met."""
+    monkeypatch.setattr(books, "PORTION", 1)
 
 
 @pytest.fixture

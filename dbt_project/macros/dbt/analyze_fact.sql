@@ -1,5 +1,6 @@
 {#- Post-hook of the facts: what the planner knows of them, from three tenths of the pages that Postgres would read.
-    Days and accounts are spread so evenly that more of them tell nothing else. For this transaction only. -#}
+    That is enough for days and accounts, which everything asks by; more is a second of each day's build. For this
+    transaction only. -#}
 {% macro analyze_fact() -%}
     {{ return(adapter.dispatch('analyze_fact', 'adstar')()) }}
 {%- endmacro %}

@@ -1,4 +1,5 @@
-{#- Partitions of int_remainders__explained, or of fact_ad_performance, with a remainder for which other evidence is known now than when it was built. -#}
+{#- Partitions of this model (int_remainders__explained or fact_ad_performance) with a remainder for which other evidence is
+    known now than when it was built. -#}
 {% macro changed_remainders() -%}
     select
         {{ partition_key('platform', 'account_id', 'date_day') }} as partition_key,
