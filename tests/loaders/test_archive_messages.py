@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from tests.conftest import PRIVACY_KEY, recreate
 from tests.loaders.test_archive import archived, archived_bytes, raw
 from tests.loaders.test_kafka import GOOD
 from tests.loaders.test_kafka import Bench as Topics
-from tests.loaders.test_privacy_messages import PERSON, PHONE
+from tests.loaders.test_privacy_messages import PERSON, PHONE, behind, told
 from tests.loaders.test_registry import Bench as Packed
 from tests.loaders.test_registry import Registry
 from tests.loaders.test_sqs import LOGIN
@@ -174,6 +175,31 @@ def test_a_person_is_in_no_message_of_the_archive_and_a_rebuild_is_what_the_eras
         again = raw(target, schema)
         for name, rows in tables.items():
             assert again[name] == rows, (schema, name)
+
+
+def test_a_person_is_in_no_attribute_of_bytes(
+    queue: Queues, target: Target, server: EmbeddedWarehouse
+) -> None:
+    """It stands in raw and in the archive as base64 in JSON; whoever comes back comes without it."""
+    for turn in range(2):
+        queue.put(json.dumps(LOGIN), json.dumps(LOGIN))
+        for message, who in zip(queue.queue.state._messages, (ANN, BOB), strict=True):
+            value = b"\x02" + who.encode()
+            message.message_attributes = {"by": {"BinaryValue": b64encode(value), "DataType": "Binary"}}
+        assert queue.run().outcome == "ok"
+        if not turn:
+            assert ANN.encode() in behind(archived_bytes(target, "sqs"))
+            assert ANN.encode() in told(target)
+        assert erase(target, {Personal.EMAIL: ANN}).left == []
+        assert ANN.encode() not in behind(archived_bytes(target, "sqs"))
+        assert ANN.encode() not in told(target)
+    attributes = "select message_id, message_attributes from raw_sqs.login_queue order by 1"
+    before = queue.query(attributes)
+    assert sum(each is not None for _, each in before) == 2
+    recreate(server, target.database)
+    queue.queue.stop()
+    assert rebuild(sqs.LOADER, target).outcome == "ok"
+    assert queue.query(attributes) == before
 
 
 @pytest.fixture

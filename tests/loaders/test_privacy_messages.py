@@ -113,6 +113,21 @@ def test_bytes_that_nobody_reads_forget_a_person(topic: Topics, sealing: bool, b
     assert topic.query(f"select {counts} from raw_kafka.events") == [(5, 3, 1)]
 
 
+def test_a_personal_key_of_bytes_forgets_a_person(topic: Topics, sealing: bool) -> None:
+    """What is a text in it has no pseudonym of its own; whoever comes back comes without it."""
+    keys = [b"\0\0\0\0\7\x2a" + who.encode() for who in (ANN, BOB)]
+    for _ in range(2):
+        for key in keys:
+            topic.put(b'{"n": 1}', key=key)
+        assert topic.run(personal_key=Personal.USER_ID).outcome == "ok"
+        assert erase(topic.target, {Personal.EMAIL: ANN}).left == []
+        assert ANN.encode() not in told(topic.target)
+    assert (
+        topic.query('select key is null, key__pseudonym is null from raw_kafka.events order by "offset"::int')
+        == [(True, True), (False, False)] * 2
+    )
+
+
 def test_the_bytes_of_a_value_go_with_what_they_say(packed: Packed, sealing: bool) -> None:
     """Also where no field is declared, and numbers, which no search finds in bytes."""
     write: Any = AvroSerializer(packed.client, json.dumps(PERSON))

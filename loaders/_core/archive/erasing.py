@@ -14,6 +14,8 @@ import re
 import zlib
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -22,8 +24,17 @@ from loaders._core.archive.store import Store
 from loaders._core.archive.tables import LINES, Lines
 from loaders._core.archive.tape import TOLD_MARK, read_package
 from loaders._core.copytext import field_value, line
-from loaders._core.privacy.texts import any_of, bytes_pattern_of, pattern_of, without
-from loaders._core.privacy.values import ERASED_MARK, IDENTITY, LINKING, Personal, Ring, marked, normalised
+from loaders._core.privacy.texts import any_of, bytes_pattern_of, cases, pattern_of, without
+from loaders._core.privacy.values import (
+    ERASED_MARK,
+    IDENTITY,
+    LINKING,
+    Personal,
+    Ring,
+    marked,
+    normalised,
+    unpacked,
+)
 from loaders._core.warehouse import Target
 
 TOMBSTONES = "tombstones"
@@ -33,8 +44,12 @@ _DOCUMENTS = ("json", "jsonb")
 _TEXTS = ("text", "character varying", *_DOCUMENTS)
 _SHORT = 8  # shorter values may be anything, and are only replaced where they are declared to be
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
-_RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_RAW_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_PACKED = re.compile(
+    rb'"((?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==))"'
+)
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # of a pair of UTF-16, those aside that stand for bytes
+_TOKEN = re.compile(_STRING.pattern + rb'|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 
 
 def bury(store: Store, pseudonyms: Collection[str]) -> None:
@@ -93,12 +108,13 @@ class Eraser:
                 if len(value) < _SHORT:
                     self._short[kind, value] = mark
                 for form in spelled(kind, value):
-                    self._marks[form.lower().encode()] = mark
-        forms = [form.decode() for form in self._marks]
+                    self._marks |= dict.fromkeys(cases(form), mark)
+        forms = [form.decode("utf-8", "surrogatepass") for form in self._marks]
         self._pattern = pattern_of(forms)
-        self._numbers = re.compile(rb"(?i)([:\[,]\s*)(" + any_of(forms).encode() + rb")(?=\s*[,}\]])")
+        either = any_of(forms).encode("utf-8", "surrogatepass")
+        self._numbers = re.compile(rb"(?i)([:\[,]\s*)(" + either + rb")(?=\s*[,}\]])")
         self._anywhere = bytes_pattern_of(forms)
-        self._in_bytes = re.compile(any_of(forms).encode(), re.IGNORECASE)
+        self._in_bytes = re.compile(either, re.IGNORECASE)
 
     def erase(self, store: Store, say: Callable[[str, int], None]) -> None:
         """Write all bodies and packages that name the person anew; may be repeated.
@@ -139,24 +155,44 @@ class Eraser:
     def cleaned(self, source: str, body: bytes) -> bytes:
         """A body without the person; the same if it does not name them."""
         if body.startswith(TOLD_MARK):
-            told = msgspec.msgpack.decode(body.removeprefix(TOLD_MARK))
-            without = self._in_told(source, told)
-            return body if without == told else TOLD_MARK + msgspec.msgpack.encode(without)
+            with suppress(msgspec.DecodeError):  # an answer of HTTP may begin like that, too
+                told = msgspec.msgpack.decode(body.removeprefix(TOLD_MARK))
+                without = self._in_told(source, told)
+                return body if without == told else TOLD_MARK + msgspec.msgpack.encode(without)
+        return self._cleaned(source, body)
+
+    def _cleaned(self, source: str, body: bytes) -> bytes:
+        """What a vendor has sent, which may be anything."""
         plain = _plain(body)
-        is_json = plain[:1] in (b"{", b"[")
-        found = plain
-        if is_json and b'\\"' in plain:
-            found = _each_document(found, lambda document: self._inside(source, document))
-        found = self._replaced(source, found)
-        # Vendors may write @ as \u0040 and / as \/.
-        if is_json and (found != plain or b"\\u" in plain or b"\\/" in plain):
-            theirs = frozenset(
-                _flat(column.rpartition("__")[2])
-                for column, kind in self._columns.get(source, {}).items()
-                if kind not in LINKING
-            )
-            found = _each_document(found, lambda document: self._walked(document, theirs)[0])
+        if plain.lstrip()[:1] not in (b"{", b"["):
+            found = self._replaced(source, plain)
+        else:
+            found = _STRING.sub(partial(self._in_string, source), plain) if b"\\" in plain else plain
+            found = _PACKED.sub(self._opened, self._replaced(source, found))
+            if found != plain:
+                found = _without_members(found, self._beside(source))
         return body if found == plain else found
+
+    def _beside(self, source: str) -> frozenset[str]:
+        """The names of members that are personal and link nothing."""
+        columns = self._columns.get(source, {})
+        return frozenset(_flat(c.rpartition("__")[2]) for c, kind in columns.items() if kind not in LINKING)
+
+    def _in_string(self, source: str, found: re.Match[bytes]) -> bytes:
+        """A string of JSON without the person: one that is JSON itself, or has escapes that it does not need,
+        as vendors write @ as \\u0040 and / as \\/.
+        """
+        raw = found[0]
+        if raw[:2] in (b'"{', b'"[') and b'\\"' in raw:
+            with suppress(ValueError):  # looks like a string, and is none
+                text = _said(raw).encode("utf-8", "surrogatepass")
+                cleaned = self._cleaned(source, text)
+                return raw if cleaned == text else _spelled(cleaned.decode("utf-8", "surrogatepass"), raw)
+        if b"\\u" not in raw and b"\\/" not in raw:
+            return raw
+        plain = _respelled(raw)
+        cleaned = self._anywhere.sub(self._mark, plain)
+        return raw if cleaned == plain else cleaned
 
     def _in_told(self, source: str, value: Any) -> Any:
         """What a vendor told without the person: they may be named in bytes, of messages and keys."""
@@ -167,7 +203,7 @@ class Eraser:
                 for (kind, short), mark in self._short.items()
                 if kind is keyed and short.encode() == value
             )
-            found = next(whole, None) or self.cleaned(source, value)
+            found = next(whole, None) or self._cleaned(source, value)
             return found if _is_text(found) else self._in_bytes.sub(self._mark, found)
         if isinstance(value, list):
             return [self._in_told(source, each) for each in value]
@@ -190,7 +226,14 @@ class Eraser:
         return batch | {"values": values}
 
     def _says(self, source: str, said: bytes | None) -> bool:
-        return said is not None and self.cleaned(source, said) != said
+        return said is not None and self._cleaned(source, said) != said
+
+    def _opened(self, found: re.Match[bytes]) -> bytes:
+        """A string of JSON, or the person's mark if it is base64 and names them."""
+        for plain in unpacked(found[1].decode()):
+            if told := self._in_bytes.search(plain):
+                return b'"' + self._mark(told) + b'"'
+        return found[0]
 
     def _mark(self, found: re.Match[bytes]) -> bytes:
         return self._marks[found[0].lower()]
@@ -215,7 +258,7 @@ class Eraser:
 
     def _in_field(self, source: str, text: str, kind: str) -> str:
         """A text or document of a row without the person; a document stays one."""
-        cleaned = self.cleaned(source, text.encode()).decode()
+        cleaned = self._cleaned(source, text.encode()).decode()
         if cleaned == text or kind not in _DOCUMENTS:
             return cleaned
         try:
@@ -251,50 +294,6 @@ class Eraser:
         said = [mark[1]] if mark else [key.pseudonym(kind, text) for key in self._ring.keys.values()]
         return next((each for each in said if each in self._pseudonyms), None)
 
-    def _inside(self, source: str, raw: bytes) -> bytes:
-        """A JSON value without the person in those of its texts that are JSON themselves."""
-        if raw[:1] == b"{":
-            members = {name: bytes(value).strip() for name, value in _RAW_MEMBERS.decode(raw).items()}
-            found = {name: self._inside(source, value) for name, value in members.items()}
-            return raw if found == members else _object(found)
-        if raw[:1] == b"[":
-            items = [bytes(each).strip() for each in _RAW_ITEMS.decode(raw)]
-            cleaned = [self._inside(source, each) for each in items]
-            return raw if cleaned == items else b"[" + b",".join(cleaned) + b"]"
-        if raw[:2] in (b'"{', b'"['):
-            text = msgspec.json.decode(raw, type=str).encode()
-            without = self.cleaned(source, text)
-            return raw if without == text else msgspec.json.encode(without.decode())
-        return raw
-
-    def _walked(self, raw: bytes, theirs: frozenset[str]) -> tuple[bytes, bool]:
-        """A JSON value without the person and, in objects of theirs, without these members; the rest byte for
-        byte. And whether it is an object that bears the person's mark.
-        """
-        first = raw[:1]
-        if first == b"{":
-            members = {name: bytes(value).strip() for name, value in _RAW_MEMBERS.decode(raw).items()}
-            walked = {name: self._walked(value, theirs) for name, value in members.items()}
-            own = any(_is_marked(value) for value, _ in walked.values())
-            # As landing opens some objects one level, what marks an object also marks the one around it.
-            is_theirs = own or any(marks for _, marks in walked.values())
-            found = {
-                name: b"null" if is_theirs and _flat(name) in theirs else value
-                for name, (value, _) in walked.items()
-            }
-            if found == members:
-                return raw, own
-            return _object(found), own
-        if first == b"[":
-            items = [bytes(each).strip() for each in _RAW_ITEMS.decode(raw)]
-            cleaned = [self._walked(each, theirs)[0] for each in items]
-            return (raw if cleaned == items else b"[" + b",".join(cleaned) + b"]"), False
-        if first == b'"' and b"\\" in raw:
-            plain = msgspec.json.encode(msgspec.json.decode(raw, type=str))
-            cleaned_text = self._anywhere.sub(self._mark, plain)
-            return (raw if cleaned_text == plain else cleaned_text), False
-        return raw, False
-
     def _replaced(self, source: str, plain: bytes) -> bytes:
         for (kind, value), mark in self._short.items():
             for column, of in self._columns.get(source, {}).items():
@@ -321,17 +320,35 @@ def _plain(body: bytes) -> bytes:
     return body
 
 
+def _said(raw: bytes) -> str:
+    """What a string of JSON says; halves of a pair of UTF-16 stand for bytes that are no UTF-8."""
+    return str(json.loads(raw.decode("utf-8", "surrogateescape"), strict=False))
+
+
+def _spelled(said: str, raw: bytes) -> bytes:
+    """A string of JSON with no escapes but those that it needs; as ``raw`` with bytes that are no UTF-8."""
+    text = json.dumps(said, ensure_ascii=False)
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        text = _HALF.sub(lambda it: f"\\u{ord(it[0]):04x}", text)
+        return text.encode("utf-8", "surrogateescape")
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _respelled(raw: bytes) -> bytes:
+    """A string of JSON with no escapes but those that it needs; itself if it is none."""
+    try:
+        return _spelled(_said(raw), raw)
+    except ValueError:
+        return raw
+
+
 def _is_text(body: bytes) -> bool:
     try:
         return not _CONTROL.search(body.decode())
     except UnicodeDecodeError:
         return False
-
-
-def _object(members: Mapping[str, bytes]) -> bytes:
-    return (
-        b"{" + b",".join(msgspec.json.encode(name) + b":" + value for name, value in members.items()) + b"}"
-    )
 
 
 def _member(column: str, value: str) -> re.Pattern[bytes]:
@@ -342,26 +359,65 @@ def _member(column: str, value: str) -> re.Pattern[bytes]:
     return re.compile(rb'(?i)("' + name + rb'"\s*:\s*)"?' + literal + rb'"?(?=\s*[,}\]])')
 
 
+@lru_cache(1024)
 def _flat(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _each_document(body: bytes, treat: Callable[[bytes], bytes]) -> bytes:
-    """A JSON document, or one a line; what has not changed stays byte for byte."""
+@dataclass
+class _Open:
+    """An object or list of JSON that has begun.
 
-    def treated(document: bytes) -> bytes:
-        bare = document.strip()
-        cleaned = treat(bare) if bare else bare
-        return document if cleaned == bare else cleaned
+    Attributes:
+        key: of the member whose value comes next; None in a list, and where a name comes next.
+        spans: of values that go if the object is the person's.
+    """
 
-    try:
-        return treated(body)
-    except msgspec.DecodeError:
-        pass
-    try:
-        return b"\n".join(map(treated, body.split(b"\n")))
-    except msgspec.DecodeError:  # something else that begins with a bracket
-        return body
+    start: int
+    key: str | None = None
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    is_marked: bool = False
+    is_around: bool = False
+
+
+def _without_members(body: bytes, theirs: Collection[str]) -> bytes:
+    """JSON, one document or more, with null for these members of objects that bear a person's mark; as
+    landing opens some objects one level, also in the objects around those. The rest stays byte for byte.
+    """
+    gone: list[tuple[int, int]] = []
+    within = [_Open(0)]
+    name = b""
+    for found in _TOKEN.finditer(body):
+        token, inner = found[0], within[-1]
+        start = found.start()
+        if token in (b"{", b"["):
+            within.append(_Open(start))
+            continue
+        if token == b":":
+            inner.key = _flat((_respelled(name) if b"\\" in name else name).decode("utf-8", "replace"))
+            continue
+        if token == b",":
+            continue
+        is_marked = _is_marked(token)
+        if token in (b"}", b"]") and len(within) > 1:
+            within.pop()
+            if inner.is_marked or inner.is_around:
+                gone += inner.spans
+            start, is_marked, around = inner.start, False, within[-1]
+            around.is_around |= inner.is_marked and around.key is not None
+            inner = around
+        name = token
+        if inner.key is not None:
+            inner.is_marked |= is_marked
+            if inner.key in theirs:
+                inner.spans.append((start, found.end()))
+            inner.key = None
+    kept, at = [], 0
+    for start, end in sorted(gone):
+        if start >= at:  # else it is within one that goes
+            kept += [body[at:start], b"null"]
+            at = end
+    return b"".join([*kept, body[at:]])
 
 
 def _is_marked(raw: bytes) -> bool:

@@ -356,6 +356,8 @@ def _drop_documents(
         for column in _documents(found.tables[place], personal):
             where, said = f'"{place[0]}"."{place[1]}"', found.text(place, column)
             also = found.without_bytes(place, column)
+            if made := pseudonym_columns(personal).get(column):
+                also += f', "{made}" = null'
             for some in portions(_telling(cursor, ring, person, found, place, column=column)):
                 copy_in(cursor, target, "privacy_telling", ("privacy_value",), [[text] for text in set(some)])
                 cursor.execute(
@@ -371,7 +373,8 @@ def _telling(
     cursor: Any, ring: Ring, person: Person, found: Catalogue, place: tuple[str, str], *, column: str
 ) -> Iterator[str]:
     """The documents of a column that name the person, as they stand there; one of many rows comes often."""
-    spellings = [spelling.encode().lower() for spelling in person.spellings()]
+    spellings = {form for spelling in person.spellings() for form in texts.cases(spelling)}
+    kind = found.personal.get(place, {}).get(column, Personal.DOCUMENT)
     is_aside = place[1] == "quarantine"
     said = found.text(place, column)
     # What was long stands there in parts, and a value may be at their seam.
@@ -381,23 +384,25 @@ def _telling(
         cursor,
         f'select {said}, {key} from "{place[0]}"."{place[1]}" where "{column}" is not null'
         + ("" if is_aside else f" and ({said} like '{SEALED}%' or {said} ~ '{_BASE64}')")
+        + ("" if kind is Personal.DOCUMENT else f""" and "{column}_encoding" = 'base64'""")
         + (" order by _run_seq, source_key, _row_no" if parted else ""),
     )
     for _, parts in groupby(rows, lambda row: row[1:3] if row[2] else object()):
         held = list(dict.fromkeys((row[3], row[0]) for row in parts))
-        opened = "".join(ring.revealed(Personal.DOCUMENT, text) for _, text in held)
+        opened = "".join(ring.revealed(kind, text) for _, text in held)
         searched = is_aside or is_sealed(held[0][1])  # the others were, as far as they are text
         if _has_in_bytes(opened, spellings) or (searched and _mentions(opened, ring, person)):
             yield from (text for _, text in held)
 
 
-_BASE64 = '^[A-Za-z0-9+/]{10,}={0,2}$|"base64":'  # a value, a key; or a header
+# A text that is base64, or a string in a document of JSON, also of JSON that is a text there.
+_BASE64 = r'(^|")([A-Za-z0-9+/]{4}){2,}[A-Za-z0-9+/]{2}[A-Za-z0-9+/=]{2}($|"|\\)'
 
 
 def _documents(columns: Collection[str], personal: Mapping[str, Personal]) -> list[str]:
     """Columns with documents, and those that are base64 where they are no text."""
     documents = [column for column, kind in personal.items() if kind is Personal.DOCUMENT]
-    return documents + [c for c in columns if f"{c}_encoding" in columns and c not in personal]
+    return list(dict.fromkeys([*documents, *(c for c in columns if f"{c}_encoding" in columns)]))
 
 
 def _has_in_bytes(text: str, spellings: Collection[bytes]) -> bool:

@@ -79,8 +79,15 @@ def pattern_of(spellings: Collection[str]) -> re.Pattern[str]:
 
 
 def bytes_pattern_of(spellings: Collection[str]) -> re.Pattern[bytes]:
-    """As ``pattern_of``, in UTF-8; letters of ASCII alone are found in any case."""
-    return re.compile(pattern_of(spellings).pattern.encode("utf-8", "surrogatepass"), re.IGNORECASE)
+    """As ``pattern_of``, in UTF-8."""
+    cased = {form.decode("utf-8", "surrogatepass") for each in spellings for form in cases(each)}
+    return re.compile(pattern_of(cased).pattern.encode("utf-8", "surrogatepass"), re.IGNORECASE)
+
+
+def cases(spelling: str) -> set[bytes]:
+    """A spelling in UTF-8, for a search that finds letters of ASCII in any case, and no others."""
+    forms = (spelling, spelling.lower(), spelling.upper(), spelling.title())
+    return {form.encode("utf-8", "surrogatepass").lower() for form in forms}
 
 
 def any_of(spellings: Collection[str]) -> str:

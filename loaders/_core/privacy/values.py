@@ -277,9 +277,12 @@ class Protection:
             for name, kind in present.items():
                 landed[name] = _each(columns[name], partial(key.seal, kind))
         for name, kind in present.items() if self._tombstones else ():
-            if kind is Personal.DOCUMENT and (telling := set(_where(columns[name], self.mentions_erased))):
+            documents = columns[name] if kind is Personal.DOCUMENT else _in_base64(name, columns)
+            if telling := set(_where(documents, self.mentions_erased)):
                 for gone in (name, *bytes_of(name, present)):
                     landed[gone] = _without(landed[gone], telling)
+                if name in pseudonyms:
+                    pseudonyms[name] = _without(pseudonyms[name], telling)
         if erased := self._erased_rows(present, columns, pseudonyms):
             for name in present:
                 landed[name] = _without(landed[name], erased)
@@ -397,6 +400,15 @@ def _where(values: Any, found: Callable[[str], bool]) -> Iterator[int]:
     for row, code in enumerate(coded.indices.to_pylist()):
         if code is not None and chosen[code]:
             yield row
+
+
+def _in_base64(name: str, columns: Mapping[str, Any]) -> Any:
+    """Those values of a column that are base64, as the column beside it says; nulls for the others."""
+    said = columns.get(f"{name}_encoding")
+    if said is None:
+        return pa.array([], pa.string())
+    chosen = {row for row, how in enumerate(said.to_pylist()) if how != "base64"}
+    return _without(columns[name], chosen)
 
 
 def _without(values: Any, rows: set[int]) -> Any:
