@@ -6,8 +6,7 @@ docs/runbooks/kafka.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from typing import Any, Literal
 
 import msgspec
@@ -15,13 +14,12 @@ from dlt.common.configuration import configspec
 from dlt.common.typing import TSecretStrValue
 
 from loaders._core import errors
-from loaders._core.broker import Broker
-from loaders._core.declare import Account, Clock, Loader, Resource, Settings
-from loaders._core.naming import ColumnNames
+from loaders._core.broker import POSITIONS, Broker
+from loaders._core.declare import Account, Loader, Resource, Settings
+from loaders._core.naming import ColumnNames, named_fields
 from loaders._core.privacy.values import Personal
-from loaders._core.redact import secret
-from loaders._core.registry import Decoder, Registry
-from loaders._core.topics import OFFSET_COLUMNS, OFFSETS, ORIGINAL, Budget, Cut
+from loaders._core.registry import FORMATS, Decoder
+from loaders._core.topics import OFFSETS, ORIGINAL, Budget, Cut
 
 
 class Topic(Budget, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,17 +56,10 @@ class Topic(Budget, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Raises:
             ConfigurationError: there is no registry for a format that needs one.
         """
-        decode = None
-        if self.format in ("avro", "protobuf"):
-            if not settings.schema_registry_url:
-                raise errors.ConfigurationError(
-                    f"[sources.kafka.topics.{table}] has format {self.format}, which needs"
-                    " schema_registry_url under [sources.kafka]"
-                )
-            password = secret(settings.schema_registry_password or "")
-            registry = Registry(settings.schema_registry_url, settings.schema_registry_username, password)
-            decode = Decoder(self.format, self.name(table), registry, self.message)
-        return Cut(self.name(table), self.incarnation, self.format, self.required, decode)
+        topic, decode = self.name(table), None
+        if self.format in FORMATS:
+            decode = Decoder(self.format, topic, settings, self.message)
+        return Cut(topic, self.incarnation, self.format, self.required, decode)
 
 
 @configspec
@@ -94,30 +85,6 @@ class KafkaSettings(Settings):
     api_version: str = ""
 
 
-@contextmanager
-def connect(settings: Any, clock: Clock) -> Iterator[Broker]:
-    """The topics, open."""
-    names = [topic.name(table) for table, topic in settings.topics.items()]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise errors.ConfigurationError(
-            f"[sources.kafka.topics] has two tables for the topic {', '.join(twice)}"
-        )
-    broker = Broker(settings)
-    try:
-        yield broker
-    finally:
-        broker.close()
-
-
-def accounts(broker: Broker) -> list[Account]:
-    """One for each topic that the settings name."""
-    settings = broker.settings
-    return [
-        broker.account(topic.name(table), topic, topic.cut(table, settings))
-        for table, topic in settings.topics.items()
-    ]
-
-
 def resource(table: str, topic: Topic, settings: Any) -> Resource:
     """The raw table of a topic.
 
@@ -129,18 +96,14 @@ def resource(table: str, topic: Topic, settings: Any) -> Resource:
             f"[sources.kafka.topics.{OFFSETS}] can't have this name: the table says how far topics were read"
         )
     cut = topic.cut(table, settings)
-    names = ColumnNames(cut.names)
-    fields = dict.fromkeys((*topic.required, *topic.fields, *topic.personal))
-    columns = [*cut.names, *(names.name(("value", field)) for field in fields)]
-    texts = ("value", "headers", ORIGINAL)
-    personal = {name: Personal.DOCUMENT for name in texts if name in cut.names}
-    if topic.personal_key:
-        personal["key"] = topic.personal_key
+    fields = named_fields(topic, "value", ColumnNames(cut.names))
+    documents = {name: Personal.DOCUMENT for name in ("value", "headers", ORIGINAL) if name in cut.names}
+    personal = {"key": topic.personal_key} | documents | fields
     return Resource(
         table,
         lambda broker, account, window: broker.open[account.id].read(account.rows),
-        columns=tuple(columns),
-        personal=personal | {names.name(("value", field)): kind for field, kind in topic.personal.items()},
+        columns=(*cut.names, *fields),
+        personal={name: kind for name, kind in personal.items() if kind},
         only=(topic.name(table),),
         key="message_id",
         judge=cut.judge,
@@ -151,19 +114,15 @@ def resource(table: str, topic: Topic, settings: Any) -> Resource:
 def resources(settings: Any) -> tuple[Resource, ...]:
     """The raw tables of all topics, and how far they were read."""
     tables = [resource(table, topic, settings) for table, topic in settings.topics.items()]
-    return (*tables, Resource(OFFSETS, _offsets, columns=OFFSET_COLUMNS))
-
-
-def _offsets(broker: Broker, account: Account, window: object) -> Iterator[bytes]:
-    yield broker.open[account.id].offsets()
+    return (*tables, POSITIONS)
 
 
 LOADER = Loader(
     name="kafka",
     settings=KafkaSettings,
-    connect=connect,
+    connect=lambda settings, clock: closing(Broker(settings)),
     root=lambda broker: Account("topics"),
-    accounts=accounts,
+    accounts=lambda broker: broker.accounts(),
     resources_of=resources,
     confirm=lambda broker, account: broker.open[account.id].tell(),
     is_stream=True,

@@ -7,23 +7,22 @@ message that was not deleted comes again, with the same id, and the core knows i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from dlt.common.configuration import configspec
 from dlt.common.typing import TSecretStrValue
 
-from loaders._core import errors
-from loaders._core.archive.current import current
-from loaders._core.declare import Account, Clock, Loader, Resource, Settings
-from loaders._core.naming import ColumnNames
+from loaders._core.declare import Account, Loader, Resource, Settings
+from loaders._core.naming import ColumnNames, named_fields
 from loaders._core.privacy.values import Personal
-from loaders._core.queues import Budget, Reading, Readings, fault_of
-from loaders._core.sqs_client import Sqs, client_of, told
+from loaders._core.queues import Budget, fault_of
+from loaders._core.sqs_client import Queues
 from loaders._core.stream import Keyed, Rejected
+
+MESSAGE = (("MessageId",), ("MD5OfBody",), ("Body",), ("MessageAttributes",))
+SYSTEM = ("SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp")
 
 
 class Queue(Budget, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,56 +71,6 @@ class SqsSettings(Settings):
     api_version: str = "2012-11-05"
 
 
-class Queues(Readings):
-    """The queues that the settings name."""
-
-    def __init__(self, settings: Any, client: Any) -> None:
-        """Nothing is asked for yet."""
-        super().__init__(min(queue.visibility_seconds for queue in settings.queues.values()))
-        self._settings, self._client = settings, client
-
-    def accounts(self) -> list[Account]:
-        """One for each queue; with an error if there is none of that name, or none for us."""
-        return [self._open(table, queue) for table, queue in self._settings.queues.items()]
-
-    def _open(self, table: str, queue: Queue) -> Account:
-        name = queue.name(table)
-        url, fault = current().told(f"queue {name}", partial(self._find, name, queue), tuple[str, str])
-        if fault:
-            return Account(name, error=errors.AccountError(fault))
-        self.open[name] = Reading(Sqs(self._client, url), queue, partial(judge, queue))
-        return Account(name)
-
-    def _find(self, name: str, queue: Queue) -> tuple[str, str]:
-        """Its address, or why it has none."""
-        try:
-            with told(name):
-                return queue.url or self._client.get_queue_url(QueueName=name)["QueueUrl"], ""
-        except errors.AccountError as error:
-            return "", str(error)
-
-
-@contextmanager
-def connect(settings: Any, clock: Clock) -> Iterator[Queues]:
-    """The queues, open."""
-    names = [queue.name(table) for table, queue in settings.queues.items()]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise errors.ConfigurationError(
-            f"[sources.sqs.queues] has two tables for the queue {', '.join(twice)}"
-        )
-    if current().plays:
-        yield Queues(settings, None)
-        return
-    client = client_of(settings)
-    queues = Queues(settings, client)
-    queues.start()
-    try:
-        yield queues
-    finally:
-        queues.close()
-        client.close()
-
-
 def judge(queue: Queue, record: bytes) -> Keyed | Rejected:
     """A message as it lands: as the vendor gave it, and its body's own fields beside it."""
     message = json.loads(record)
@@ -138,19 +87,16 @@ def judge(queue: Queue, record: bytes) -> Keyed | Rejected:
 def resource(table: str, queue: Queue) -> Resource:
     """The raw table of a queue."""
     names = ColumnNames()
-    system = ("SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp")
-    paths: list[tuple[str, ...]] = [("MessageId",), ("MD5OfBody",), ("Body",), ("MessageAttributes",)]
-    paths += [("Attributes", name) for name in system]
-    fields = dict.fromkeys((*queue.required, *queue.fields, *queue.personal))
-    paths += [("body", field) for field in fields]
+    columns = [names.name(path) for path in (*MESSAGE, *(("Attributes", name) for name in SYSTEM))]
+    fields = named_fields(queue, "body", names)
+    documents = {names.name((name,)): Personal.DOCUMENT for name in ("Body", "MessageAttributes")}
     return Resource(
         table,
         lambda queues, account, window: queues.open[account.id].read(),
         records=(),
         opens=("Attributes", "body"),
-        columns=tuple(names.name(path) for path in paths),
-        personal={names.name(path): Personal.DOCUMENT for path in (("Body",), ("MessageAttributes",))}
-        | {names.name(("body", field)): kind for field, kind in queue.personal.items()},
+        columns=(*columns, *fields),
+        personal=documents | {name: kind for name, kind in fields.items() if kind},
         only=(queue.name(table),),
         key="message_id",
         judge=partial(judge, queue),
@@ -160,7 +106,7 @@ def resource(table: str, queue: Queue) -> Resource:
 LOADER = Loader(
     name="sqs",
     settings=SqsSettings,
-    connect=connect,
+    connect=lambda settings, clock: Queues(settings, judge),
     root=lambda queues: Account("queues"),
     accounts=lambda queues: queues.accounts(),
     resources_of=lambda settings: tuple(resource(*each) for each in settings.queues.items()),

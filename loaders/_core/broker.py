@@ -16,9 +16,10 @@ from confluent_kafka.admin import AdminClient
 
 from loaders._core import errors
 from loaders._core.archive.current import current
-from loaders._core.declare import Account
+from loaders._core.declare import Account, Resource
 from loaders._core.redact import is_secret_name, secret
-from loaders._core.topics import Batch, Budget, Cut, Reading
+from loaders._core.tables import each_once
+from loaders._core.topics import OFFSET_COLUMNS, OFFSETS, Batch, Budget, Cut, Reading
 
 _log = logging.getLogger(__name__)
 ASKING_SECONDS = 20.0  # for metadata and bounds, retries included
@@ -115,6 +116,14 @@ class PartitionLog:
         return [client.TopicPartition(self.where, *each) for each in positions.items()]
 
 
+def _offsets(broker: Broker, account: Account, window: object) -> Iterator[bytes]:
+    yield broker.open[account.id].offsets()
+
+
+POSITIONS = Resource(OFFSETS, _offsets, columns=OFFSET_COLUMNS)
+"""How far all topics were read: a raw table beside theirs."""
+
+
 class Broker:
     """The client, and the topics that are open; `settings` are those of `loaders.kafka`."""
 
@@ -122,8 +131,10 @@ class Broker:
         """Nothing is asked for yet, and an archive is read without a client.
 
         Raises:
-            ConfigurationError: the client does not take these settings.
+            ConfigurationError: the client does not take these settings, or two tables are of one topic.
         """
+        names = [topic.name(table) for table, topic in settings.topics.items()]
+        each_once("sources.kafka.topics", "topic", names)
         self.settings = settings
         self._said = ""  # by the client's own threads, of why nothing comes
         self.open: dict[str, Reading] = {}
@@ -147,8 +158,15 @@ class Broker:
             )
             self._admin = AdminClient(shared)
 
-    def account(self, topic: str, budget: Budget, cut: Cut) -> Account:
-        """A topic, open to be read; with an error if there is none of that name, or none for us."""
+    def accounts(self) -> list[Account]:
+        """One for each topic that the settings name, open to be read."""
+        return [
+            self._open(topic.name(table), topic, topic.cut(table, self.settings))
+            for table, topic in self.settings.topics.items()
+        ]
+
+    def _open(self, topic: str, budget: Budget, cut: Cut) -> Account:
+        """A topic; with an error if there is none of that name, or none for us."""
         fault = current().told(f"topic {topic}", lambda: self._fault(topic), str)
         if fault:
             return Account(topic, error=errors.AccountError(fault))

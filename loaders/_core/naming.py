@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
 from loaders._core.errors import BadBody
-from loaders._core.privacy.values import SUFFIX
+from loaders._core.privacy.values import SUFFIX, Personal
 
 MAX_LENGTH = 63
 MAX_COLUMNS = 1500  # warehouses stop at 1600
@@ -62,6 +63,18 @@ class ColumnNames:
             if name not in self.order:
                 self.order.append(name)
         return self.paths[key]
+
+
+def named_fields(declared: Any, within: str, names: ColumnNames) -> dict[str, Personal | None]:
+    """The raw columns of the fields that the table of a queue or topic names, and of those with personal data
+    the class.
+
+    Args:
+        declared: has ``required``, ``fields`` and ``personal``.
+        within: the column of which they are fields, such as "body".
+    """
+    fields = dict.fromkeys((*declared.required, *declared.fields, *declared.personal))
+    return {names.name((within, field)): declared.personal.get(field) for field in fields}
 
 
 def path_text(path: tuple[str, ...]) -> str:

@@ -7,13 +7,13 @@ digit. The bytes as they came land beside the JSON, so nothing hangs on these ru
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import msgspec
 
 from loaders._core import errors
+from loaders._core.redact import secret
 
 TIMEOUT_SECONDS = 10
 TRIES = 3
@@ -21,28 +21,32 @@ _BY_TOPIC = {"subject.name.strategy.type": "TOPIC"}  # or each topic is asked fo
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-@dataclass(frozen=True)
-class Registry:
-    """Where the schemas are, and who asks for them."""
-
-    url: str
-    username: str = ""
-    password: str = ""
+FORMATS = ("avro", "protobuf")
 
 
 class Decoder:
     """Makes JSON of the values of a topic; the registry is asked once for each schema, when one is met.
 
     Args:
-        form: ``avro`` or ``protobuf``.
+        form: one of `FORMATS`.
+        settings: those of `loaders.kafka`.
         message: of Protobuf, the class of the messages as ``package.module:Class``.
+
+    Raises:
+        ConfigurationError: no registry is named.
 
     https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format
     """
 
-    def __init__(self, form: str, topic: str, registry: Registry, message: str = "") -> None:
+    def __init__(self, form: str, topic: str, settings: Any, message: str = "") -> None:
         """Nothing is asked for yet."""
-        self._form, self._topic, self._registry, self._message = form, topic, registry, message
+        if not settings.schema_registry_url:
+            raise errors.ConfigurationError(
+                f"the topic {topic} has format {form}, which needs schema_registry_url under [sources.kafka]"
+            )
+        self._form, self._topic, self._message = form, topic, message
+        self._url, self._username = settings.schema_registry_url, settings.schema_registry_username
+        self._password = secret(settings.schema_registry_password or "")
         self._read: Any = None
 
     def __call__(self, value: bytes) -> bytes:
@@ -80,20 +84,16 @@ class Decoder:
 
     @property
     def _where(self) -> str:
-        return f"schema registry {httpx.URL(self._registry.url).copy_with(userinfo=b'')}"
+        return f"schema registry {httpx.URL(self._url).copy_with(userinfo=b'')}"
 
     def _reader(self) -> Any:
         # Not needed by topics of JSON, and slow to import.
         from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415
         from confluent_kafka.serialization import MessageField, SerializationContext  # noqa: PLC0415
 
-        settings: dict[str, Any] = {
-            "url": self._registry.url,
-            "timeout": TIMEOUT_SECONDS,
-            "max.retries": TRIES,
-        }
-        if self._registry.username:
-            settings["basic.auth.user.info"] = f"{self._registry.username}:{self._registry.password}"
+        settings: dict[str, Any] = {"url": self._url, "timeout": TIMEOUT_SECONDS, "max.retries": TRIES}
+        if self._username:
+            settings["basic.auth.user.info"] = f"{self._username}:{self._password}"
         try:
             client = SchemaRegistryClient(settings)
         except ValueError as error:

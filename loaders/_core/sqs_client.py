@@ -1,4 +1,4 @@
-"""SQS's client: a queue as `queues.Broker`, its errors as ours, and credentials where AWS looks for them."""
+"""SQS's client: queues as `queues.Broker`, its errors as ours, and credentials where AWS looks for them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 import boto3
 from botocore import exceptions as aws
 from botocore.config import Config
 
 from loaders._core import errors
-from loaders._core.queues import Received, Refusal
+from loaders._core.archive.current import current
+from loaders._core.declare import Account
+from loaders._core.queues import Reading, Readings, Received, Refusal
 from loaders._core.redact import secret
+from loaders._core.stream import Keyed, Rejected
+from loaders._core.tables import each_once
 
 TRIES = 5  # of one request, by boto3
 _CREDENTIALS = re.compile(
@@ -119,6 +124,56 @@ def _no_credentials(error: object) -> str:
         " give this machine a role, or put access_key_id and secret_access_key under [sources.sqs] in"
         " .dlt/secrets.toml"
     )
+
+
+class Queues(Readings):
+    """The queues that the settings of `loaders.sqs` name; of none is asked where an archive answers."""
+
+    def __init__(self, settings: Any, judge: Callable[[Any, bytes], Keyed | Rejected]) -> None:
+        """Nothing is asked for yet.
+
+        Args:
+            judge: what of a record of a queue lands, or why it does not.
+
+        Raises:
+            ConfigurationError: two tables are of one queue, or there are no credentials, or no region.
+        """
+        names = [queue.name(table) for table, queue in settings.queues.items()]
+        each_once("sources.sqs.queues", "queue", names)
+        super().__init__(min(queue.visibility_seconds for queue in settings.queues.values()))
+        self._settings, self._judge = settings, judge
+        self._client: Any = None if current().plays else client_of(settings)
+
+    def __enter__(self) -> Self:
+        """What is received from now on is kept from coming again."""
+        if self._client:
+            self.start()
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        """Give back what is not deleted."""
+        if self._client:
+            self.close()
+            self._client.close()
+
+    def accounts(self) -> list[Account]:
+        """One for each queue; with an error if there is none of that name, or none for us."""
+        return [self._open(queue.name(table), queue) for table, queue in self._settings.queues.items()]
+
+    def _open(self, name: str, queue: Any) -> Account:
+        url, fault = current().told(f"queue {name}", partial(self._find, name, queue), tuple[str, str])
+        if fault:
+            return Account(name, error=errors.AccountError(fault))
+        self.open[name] = Reading(Sqs(self._client, url), queue, partial(self._judge, queue))
+        return Account(name)
+
+    def _find(self, name: str, queue: Any) -> tuple[str, str]:
+        """Its address, or why it has none."""
+        try:
+            with told(name):
+                return queue.url or self._client.get_queue_url(QueueName=name)["QueueUrl"], ""
+        except errors.AccountError as error:
+            return "", str(error)
 
 
 def client_of(settings: Any) -> Any:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, get_args, get_type_hints
 
 import dlt
@@ -64,6 +65,21 @@ def tables(section: str, kind: type[Any]) -> dict[str, Any]:
 def in_environment(*names: str) -> str:
     """The variable of a setting."""
     return "__".join(".".join(names).split(".")).upper()
+
+
+def each_once(section: str, kind: str, names: Iterable[str]) -> None:
+    """No two tables can be of the same thing: what is read for the one would be missing in the other.
+
+    Args:
+        kind: what a table is of, such as "queue".
+        names: of what each table is.
+
+    Raises:
+        ConfigurationError: names those that have two.
+    """
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise ConfigurationError(f"[{section}] has two tables for the {kind} {', '.join(twice)}")
 
 
 def _in_files(section: str, secrets: set[str]) -> dict[str, dict[str, Any]]:

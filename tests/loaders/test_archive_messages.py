@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka.schema_registry.avro import AvroSerializer
 
 from loaders import kafka, sqs
-from loaders._core import topics
+from loaders._core import sqs_client, topics
 from loaders._core.archive import tape as tapes
 from loaders._core.archive.erasing import Eraser
 from loaders._core.archive.rebuild import Rebuild
@@ -121,15 +121,15 @@ def test_a_queue_is_made_again_though_its_messages_were_deleted(
 def test_no_handle_with_which_a_message_could_be_deleted_is_kept(queue: Queues, target: Target) -> None:
     queue.put(json.dumps(LOGIN))
     handles: list[str] = []
-    receive = sqs.Sqs.receive
+    receive = sqs_client.Sqs.receive
 
-    def heard(self: sqs.Sqs, *arguments: int) -> Any:
+    def heard(self: sqs_client.Sqs, *arguments: int) -> Any:
         found = receive(self, *arguments)
         handles.extend(each.handle for each in found)
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sqs.Sqs, "receive", heard)
+        patch.setattr(sqs_client.Sqs, "receive", heard)
         assert queue.run().outcome == "ok"
     told = archived(target, "sqs")
     assert handles

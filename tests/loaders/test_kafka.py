@@ -34,7 +34,7 @@ from loaders._core.stream import Rejected, Rows
 from loaders._core.text import unescape
 from loaders._core.topics import Batch, Budget, Cut, Reading
 from loaders._core.warehouse import Target
-from loaders.kafka import LOADER, KafkaSettings, Topic, connect, resource
+from loaders.kafka import LOADER, KafkaSettings, Topic, resource
 from simulators.kafka_cluster import KafkaCluster
 from tests import preloaded
 from tests.conftest import ROOT
@@ -776,7 +776,7 @@ def wrong(told: str, **changes: Any) -> None:
     chosen.topics = {"events": Topic()}
     for name, value in changes.items():
         setattr(chosen, name, value)
-    with pytest.raises(ConfigurationError, match=told), connect(chosen, Clock()):
+    with pytest.raises(ConfigurationError, match=told), LOADER.connect(chosen, Clock()):
         pass
 
 

@@ -225,6 +225,7 @@ def test_what_a_format_needs_is_asked_for() -> None:
         resources(chosen)
     with pytest.raises(ValueError, match="`message` names the class"):
         Topic(format="protobuf")
-    decoder = registries.Decoder("protobuf", "t", registries.Registry("http://127.0.0.1:1"), "nowhere:Login")
+    chosen.schema_registry_url = "http://127.0.0.1:1"
+    decoder = registries.Decoder("protobuf", "t", chosen, "nowhere:Login")
     with pytest.raises(ConfigurationError, match="no class that can be loaded"):
         decoder(b"\0")
