@@ -43,6 +43,7 @@ account_days as (
         max(case when report = '{{ report }}' then total_clicks end) as {{ report }}_clicks,
         max(case when report = '{{ report }}' then total_spend end) as {{ report }}_spend,
         {%- endfor %}
+        max(case when report = 'campaign' then read_at end) as campaign_read_at,
         max(last_run_seq) as last_run_seq,
         max(last_read_at) as last_read_at,
         min(case when report in ('ad', 'campaign', 'account') then last_read_at end) as completely_read_at
@@ -163,6 +164,7 @@ select
     is_settled,
     last_run_seq,
     last_read_at,
+    campaign_read_at,
     {%- for report in ['ad', 'campaign', 'account'] %}
     {{ report }}_run_seq,
     {{ report }}_rows,

@@ -3,7 +3,10 @@
         materialized='incremental',
         incremental_strategy='rebuilt_partitions',
         on_schema_change='fail',
-        indexes=[{'columns': ['date_day', 'account_key']}],
+        indexes=[
+            {'columns': ['date_day', 'account_key']},
+            {'columns': ['partition_key', 'campaign_id'], 'unique': true},
+        ],
         dist='all',
         pre_hook='{{ favour_workers() }}',
         post_hook=["{{ remember_partitions() }}", 'analyze {{ this }}'],
@@ -106,7 +109,7 @@ remainders as (
         summed.campaign_link_clicks - summed.ad_link_clicks as link_clicks,
         summed.campaign_spend - summed.ad_spend as spend,
         coalesce(summed.run_seq, days.campaign_run_seq) as run_seq,
-        coalesce(summed.read_at, days.last_read_at) as read_at,
+        coalesce(summed.read_at, days.campaign_read_at) as read_at,
         -- What stands in raw is not what was read: no cause explains that.
         coalesce(
             summed.staged_ad_impressions = days.ad_impressions
