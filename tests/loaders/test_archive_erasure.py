@@ -161,7 +161,7 @@ def test_numbers_escapes_and_short_values_are_replaced_where_they_are_hers_alone
     )
     body = b'{"phone": 4915112345678, "userId": 42, "clicks": 42, "spend": 0.10, "free": {"a": 1}, "x": null}'
     assert eraser.cleaned("feed", body) == (
-        b'{"phone":"erased:%s","userId":"erased:%s","clicks":42,"spend":0.10,"free":null,"x":null}'
+        b'{"phone": "erased:%s", "userId": "erased:%s", "clicks": 42, "spend": 0.10, "free": null, "x": null}'
         % (str(phone).encode(), str(user).encode())
     )
     named = json.dumps({"by": 'Zoë "Z" Ashcroft', "n": 1.50}).encode()
