@@ -668,7 +668,12 @@ class _Reader:
                     harvest.receipts.append(replace(earlier, run_seq=run_seq, read_at=read_at))
                     continue
                 rows_hash = self._run.tape.hash_of(
-                    resource.name, account.id, day, rows=total.rows, rows_hash=total.rows_hash
+                    resource.name,
+                    account.id,
+                    day,
+                    rows=total.rows,
+                    rows_hash=total.rows_hash,
+                    comes_again=bool(resource.key and not resource.resumes),
                 )
                 same = earlier is not None and (earlier.rows, earlier.rows_hash) == (total.rows, rows_hash)
                 record.sets_unchanged += same

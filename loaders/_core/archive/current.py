@@ -99,8 +99,22 @@ class Tape:
         """All of the account was read; the moment that its receipts have for that."""
         return clock.now()
 
-    def hash_of(self, resource: str, account: str, day: date | None, *, rows: int, rows_hash: str) -> str:
-        """The hash that a set's receipt shall have."""
+    def hash_of(
+        self,
+        resource: str,
+        account: str,
+        day: date | None,
+        *,
+        rows: int,
+        rows_hash: str,
+        comes_again: bool = False,
+    ) -> str:
+        """The hash that a set's receipt shall have.
+
+        Args:
+            comes_again: rows that had landed before were read and left out, and may be here now, as what
+                they had landed with may be gone.
+        """
         return rows_hash
 
     def done(self) -> None:

@@ -134,13 +134,12 @@ class Store:
 
     def names(self, folder: str) -> list[str]:
         """The names of the objects in a folder, in order; none if there is no such folder."""
-        with self._telling("list", folder):
-            try:
-                listed = self._files.ls(self._at(folder), detail=False)
-            except FileNotFoundError:
-                return []
-        names = (str(path).rstrip("/").rpartition("/")[2] for path in listed)
-        return sorted(name for name in names if name and not name.startswith("."))
+        return sorted(name for name in map(_name, self._listed(folder, detail=False)) if name)
+
+    def stamps(self, folder: str) -> dict[str, int]:
+        """As ``names``, and of each what is another number when it has been written anew."""
+        listed = self._listed(folder, detail=True)
+        return {name: hash(repr(each)) for each in listed if (name := _name(each["name"]))}
 
     def sources(self) -> list[str]:
         """The sources that there are answers of."""
@@ -159,6 +158,13 @@ class Store:
     def remove_body(self, source: str, address: str) -> None:
         """Remove a body."""
         self.remove(_body(source, address))
+
+    def _listed(self, folder: str, *, detail: bool) -> list[Any]:
+        with self._telling("list", folder):
+            try:
+                return list(self._files.ls(self._at(folder), detail=detail))
+            except FileNotFoundError:
+                return []
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}".rstrip("/")
@@ -213,6 +219,12 @@ class Store:
                 f"can't {verb} {self._at(path)} ({type(error).__name__}: {error}); see that the place of"
                 " archive.url is there, has room, and that these credentials may use it"
             ) from None
+
+
+def _name(path: str) -> str:
+    """Its own name within its folder; empty for the folder itself, and for what is still being written."""
+    name = path.rstrip("/").rpartition("/")[2]
+    return "" if name.startswith(".") else name
 
 
 def _body(source: str, address: str) -> str:

@@ -255,7 +255,16 @@ class Recorder(Tape):
         self._task.read_at = clock.now()
         return self._task.read_at
 
-    def hash_of(self, resource: str, account: str, day: date | None, *, rows: int, rows_hash: str) -> str:
+    def hash_of(
+        self,
+        resource: str,
+        account: str,
+        day: date | None,
+        *,
+        rows: int,
+        rows_hash: str,
+        comes_again: bool = False,
+    ) -> str:
         """As ``Tape``."""
         self._task_sets.append(
             Known(resource=resource, account=account, day=day, rows=rows, rows_hash=rows_hash)
@@ -463,13 +472,24 @@ class Player(Tape):
         self._set_clock(self._tasks[account].read_at)
         return clock.now()
 
-    def hash_of(self, resource: str, account: str, day: date | None, *, rows: int, rows_hash: str) -> str:
+    def hash_of(
+        self,
+        resource: str,
+        account: str,
+        day: date | None,
+        *,
+        rows: int,
+        rows_hash: str,
+        comes_again: bool = False,
+    ) -> str:
         """As ``Tape``: what it was then, though an erased person may be missing by now.
 
         Raises:
             ArchiveError: it had another number of rows.
         """
         known = self._known.get((resource, account, day))
+        if comes_again and known is not None and known.rows < rows:
+            return rows_hash
         if known is None or known.rows != rows:
             had = "none" if known is None else f"{known.rows:,}"
             raise ArchiveError(

@@ -17,7 +17,8 @@ import psycopg2
 
 from loaders._core import command, places, warehouse
 from loaders._core.archive.configured import store_of
-from loaders._core.archive.retention import expire
+from loaders._core.archive.retention import Expired, expire
+from loaders._core.archive.store import Store
 from loaders._core.declare import Clock
 from loaders._core.errors import AdstarError, ConfigurationError, UsageError
 from loaders._core.privacy import keys as privacy_keys
@@ -231,16 +232,24 @@ def retention(
             if count:
                 said = "blanked" if apply else "would be blanked"
                 say(f"{schema}.{table}: {count:,} rows older than {days} days {said}")
-        connection.autocommit = True
-        before = Clock.from_environment().now() - timedelta(days=days)
-        for source, gone in expire(store, before, apply=apply) if store else ():
-            place, what = f"archive of {source}", f"{gone.packages} packages, {gone.bodies} bodies"
-            if apply:
-                said = f"older than {days} days: {what}"
-                note(cursor, "retention", said, place=place, clock=target.clock)
-            say(f"{place}: {what} older than {days} days {'removed' if apply else 'would be removed'}")
-            if gone.kept:
-                say(f"{place}: {gone.kept} packages as old stay: {gone.why}")
+    if store:
+        _expire(store, target, days, apply=apply, say=say)
+
+
+def _expire(store: Store, target: Target, days: int, *, apply: bool, say: Callable[[str], None]) -> None:
+    """Remove what the archive has read longer ago than ``days``, or only count it."""
+
+    def note_first(source: str, gone: Expired) -> None:
+        said = f"older than {days} days: {gone}"
+        with closing(target.connect()) as connection, connection.cursor() as cursor:
+            note(cursor, "retention", said, place=f"archive of {source}", clock=target.clock)
+
+    before = Clock.from_environment().now() - timedelta(days=days)
+    for source, gone in expire(store, target, before, apply=apply, note=note_first):
+        place = f"archive of {source}"
+        say(f"{place}: {gone} older than {days} days {'removed' if apply else 'would be removed'}")
+        if gone.kept:
+            say(f"{place}: {gone.kept} packages as old stay: {gone.why}")
 
 
 def _note(target: Target, action: str, reason: str, pseudonym: str | None) -> None:

@@ -24,6 +24,7 @@ from urllib.parse import quote
 from loaders._core import places
 from loaders._core.archive.configured import store_of
 from loaders._core.archive.erasing import Eraser, bury
+from loaders._core.archive.store import Store
 from loaders._core.embedded import EmbeddedWarehouse
 from loaders._core.errors import UsageError
 from loaders._core.lease import Lease
@@ -185,7 +186,7 @@ def erase(target: Target, start: Mapping[Personal, str]) -> Erasure:
             )
         if store:
             bury(store, person.pseudonyms)
-        with leases(target, cursor):
+        with leases(target, cursor, store):
             # What landed between finding and tombstones.
             found = catalogue(cursor)
             later = find(cursor, ring, start, found)
@@ -220,15 +221,16 @@ def erase(target: Target, start: Mapping[Personal, str]) -> Erasure:
 
 
 @contextmanager
-def leases(target: Target, cursor: Any) -> Iterator[None]:
-    """No source is read while this lasts.
+def leases(target: Target, cursor: Any, store: Store | None = None) -> Iterator[None]:
+    """No source is read while this lasts, nor made again from the archive.
 
     Raises:
         LeaseTaken: one is.
     """
-    cursor.execute("select distinct pipeline from ops.lease order by 1")
+    cursor.execute("select distinct pipeline from ops.lease")
+    pipelines = {pipeline for (pipeline,) in cursor.fetchall()}
     with ExitStack() as held:
-        for (pipeline,) in cursor.fetchall():
+        for pipeline in sorted(pipelines.union(store.sources() if store else ())):
             held.enter_context(Lease(target, pipeline))
         yield
 
