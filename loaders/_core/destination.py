@@ -1,4 +1,4 @@
-"""dlt's Postgres destination, narrowed to the one way rows land here: finished Parquet files over ADBC.
+"""dlt's destinations, asked less often, and its Postgres narrowed to finished Parquet files over ADBC.
 
 dlt falls back to gzipped CSV without a word when the ADBC driver is missing or a file is not what it
 expects, and its CSV job turns empty texts into null. Here both are errors.
@@ -13,7 +13,9 @@ from functools import cached_property
 from typing import Any
 
 from dlt.common.configuration.specs import CredentialsConfiguration
+from dlt.destinations import filesystem as dlt_filesystem
 from dlt.destinations import postgres as dlt_postgres
+from dlt.destinations import redshift as dlt_redshift
 from dlt.destinations._adbc_jobs import has_adbc_driver
 from dlt.destinations.impl.postgres.factory import get_adbc_driver_location
 from dlt.destinations.impl.postgres.postgres import PostgresClient, PostgresParquetCopyJob
@@ -88,7 +90,25 @@ class _Client(PostgresClient):
         return job
 
 
-class postgres(dlt_postgres):
+class _Remembering:
+    """A destination whose settings are looked up once for each question: dlt asks twenty times a package,
+    and on Redshift five times a file, a third of what that costs.
+    """
+
+    def configuration(self, initial_config: Any, accept_partial: bool = False) -> Any:
+        """As dlt's."""
+        given = sorted((name, _plain(value)) for name, value in (initial_config or {}).items())
+        question = (accept_partial, *given)
+        if question not in self._answers:
+            self._answers[question] = super().configuration(initial_config, accept_partial).copy()  # type: ignore[misc]
+        return self._answers[question].copy()
+
+    @cached_property
+    def _answers(self) -> dict[Any, Any]:
+        return {}
+
+
+class postgres(_Remembering, dlt_postgres):
     """Postgres over ADBC, or not at all."""
 
     @property
@@ -96,17 +116,19 @@ class postgres(dlt_postgres):
         """The client with the narrowed jobs."""
         return _Client
 
-    def configuration(self, initial_config: Any, accept_partial: bool = False) -> Any:
-        """Looked up once for each question: dlt asks twenty times a package, a third of what that costs."""
-        given = sorted((name, _plain(value)) for name, value in (initial_config or {}).items())
-        question = (accept_partial, *given)
-        if question not in self._answers:
-            self._answers[question] = super().configuration(initial_config, accept_partial).copy()
-        return self._answers[question].copy()
 
-    @cached_property
-    def _answers(self) -> dict[Any, Any]:
-        return {}
+class redshift(_Remembering, dlt_redshift):
+    """Redshift."""
+
+
+class filesystem(_Remembering, dlt_filesystem):
+    """Where rows wait for COPY."""
+
+    def configuration(self, initial_config: Any, accept_partial: bool = False) -> Any:
+        """Credentials are looked up whenever they are needed: those of a role may end during a load."""
+        if accept_partial:  # for what it is able to, which needs none
+            return super().configuration(initial_config, accept_partial)
+        return dlt_filesystem.configuration(self, initial_config, accept_partial)
 
 
 def _plain(value: Any) -> str:
@@ -115,4 +137,5 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-postgres.register()
+for each in (postgres, redshift, filesystem):
+    each.register()

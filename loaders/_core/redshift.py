@@ -56,9 +56,9 @@ def destination(target: Target) -> Any:
         ConfigurationError: profiles.yml says no role for COPY.
     """
     # dlt is slow to import, and erasing a person needs none of it.
-    from dlt import destinations  # noqa: PLC0415
+    from loaders._core.destination import redshift  # noqa: PLC0415
 
-    return destinations.redshift(
+    return redshift(
         credentials={
             "host": target.host,
             "port": target.port,
@@ -77,10 +77,10 @@ def staging(target: Target) -> Any:
     Raises:
         ConfigurationError: profiles.yml says no bucket.
     """
-    from dlt import destinations  # noqa: PLC0415
+    from loaders._core.destination import filesystem  # noqa: PLC0415
 
     region = target.settings.get("staging_region")
-    return destinations.filesystem(
+    return filesystem(
         bucket_url=_bucket(target),
         credentials={"region_name": region} if region else None,
     )
