@@ -329,7 +329,8 @@ def test_damage_turns_the_build_red_and_is_named(built: Star, restated: Dump) ->
     withheld = business.facebook(morning(6), 4, round_no=2)
     key = ("insights_ad", "111", date(2026, 3, 3))
     withheld[key] = [row for row in withheld[key] if row["campaign_id"] not in ("11", "12")]
-    built.landing.land("facebook_ads", morning(6), {key: withheld[key]})
+    nothing = {(name, "222", date(2026, 3, 2)): [] for name in ("insights_ad", "insights_campaign")}
+    built.landing.land("facebook_ads", morning(6), {key: withheld[key], **nothing})
     no_rupees = dict.fromkeys((("INR", number) for number in range(4)), None)
     built.landing.land("http_json", morning(6), business.rates(4, but=no_rupees))
     built.landing.execute(
@@ -353,7 +354,7 @@ def test_damage_turns_the_build_red_and_is_named(built: Star, restated: Dump) ->
         "assert_google_conversions_add_up_to_their_receipts": {("902", "2026-03-02")},
         "assert_fact_ad_conversion_holds_what_was_read": {("111", "2026-03-03")},
         "assert_remainders_have_a_cause": {("111", "2026-03-03")},
-        "assert_account_days_match_the_platform": {("111", "2026-03-03")},
+        "assert_account_days_match_the_platform": {("111", "2026-03-03"), ("222", "2026-03-02")},
     }
     for test, places in expected.items():
         assert test in red

@@ -50,6 +50,7 @@ def rebuilt(made: Chain, *sources: str) -> list[Result]:
         ]
 
 
+@pytest.mark.full
 def test_every_table_of_raw_is_made_again_without_asking_a_vendor(
     lived: Chain, server: EmbeddedWarehouse
 ) -> None:

@@ -131,6 +131,7 @@ def place(chain: Chain, damage: Damage, platform: str, but: Collection[Place] = 
     return next(found for found in free if found not in but)
 
 
+@pytest.mark.full
 def test_each_damage_turns_the_build_red_and_is_named(journey: Chain) -> None:
     """All at once on each platform, every one at its own place, so that one build tells of all."""
     taken: list[Place] = []

@@ -107,10 +107,6 @@ def test_nothing_is_found_wrong_with_plain_days(base: Chain) -> None:
     assert {table: rows for table, rows in found.items() if rows} == {}
 
 
-def test_a_rebuild_from_raw_alone_gives_the_identical_star(journey: Chain) -> None:
-    assert_rebuild_is_identical(journey)
-
-
 @pytest.mark.full
 def test_every_account_day_of_a_year_agrees_after_40_daily_runs(year: Chain) -> None:
     assert_agreement(year)

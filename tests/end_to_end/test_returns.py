@@ -28,10 +28,6 @@ def test_each_morning_the_ledger_confirms_what_ads_return(shops: Shops) -> None:
         assert morning.funnel == morning.ledger
 
 
-def test_daily_runs_and_a_rebuild_from_raw_make_the_same_star(shops: Shops) -> None:
-    rebuilt_alike(shops.postgres)
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("seed", [7, 11, 42])
 def test_forty_mornings(server: EmbeddedWarehouse, tmp_path: Path, seed: int) -> None:
