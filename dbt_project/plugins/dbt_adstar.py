@@ -1,11 +1,13 @@
 """A dbt plugin (a module whose name begins with ``dbt_``): starts the embedded warehouse when dbt needs it.
 
 dbt makes the plugins of every project it runs, before it opens its first connection. Ours does nothing
-unless the project is adstar's, the target is the embedded one and the command talks to the warehouse.
+unless the project is adstar's, and starts nothing unless the target is the embedded one and the command talks
+to the warehouse.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -27,8 +29,14 @@ class AdstarPlugin(dbtPlugin):
         Raises:
             ConfigurationError: the target is unknown or its server can't be started; dbt shows the message.
         """
+        if self.project_name != "adstar":
+            return
+        # What dbt has imported and parsed lives until it ends: to look for cycles in it again and again is a
+        # seventh of a build of few rows.
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 100)
         flags = get_flags()  # type: ignore[no-untyped-call]
-        if self.project_name != "adstar" or flags.WHICH in WITHOUT_WAREHOUSE:
+        if flags.WHICH in WITHOUT_WAREHOUSE:
             return
         target = ensure_started(flags.TARGET, Path(flags.PROFILES_DIR))
         if target.embedded:
