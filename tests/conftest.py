@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -51,6 +52,12 @@ class Sharing(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
     """Share the tests as ``Sharing`` says."""
     return Sharing(config, log)
+
+
+def pytest_configure() -> None:
+    """Look for cycles seldom: an eighth of the time went to looking in what is imported and stays."""
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
