@@ -115,10 +115,7 @@ def _clock() -> Clock:
 
 
 def _chosen(name: str | None) -> list[Loader]:
-    loaders = configure.available()
-    if name is not None and name not in loaders:
-        raise UsageError(f"there is no source {name!r}; there are {', '.join(sorted(loaders))}")
-    asked = [loaders[name]] if name is not None else list(loaders.values())
+    asked = [configure.named(name)] if name is not None else list(configure.available().values())
     chosen = [loader for loader in asked if configure.is_configured(loader)]
     if not chosen:
         raise ConfigurationError("\n".join(map(configure.missing_everything, asked)))
@@ -127,12 +124,9 @@ def _chosen(name: str | None) -> list[Loader]:
 
 def _archived(name: str | None) -> list[Loader]:
     """The source that is rebuilt; its settings and credentials of today don't matter."""
-    loaders = configure.available()
     if name is None:
         raise UsageError("name the source to make from the archive: dlt pipeline NAME run --from-archive")
-    if name not in loaders:
-        raise UsageError(f"there is no source {name!r}; there are {', '.join(sorted(loaders))}")
-    return [loaders[name]]
+    return [configure.named(name)]
 
 
 def _dry_run(

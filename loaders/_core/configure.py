@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
 from typing import Any
 
 import dlt
@@ -15,21 +14,35 @@ from dlt.common.typing import is_optional_type
 
 import loaders
 from loaders._core.declare import Loader, Settings
-from loaders._core.errors import ConfigurationError
+from loaders._core.errors import ConfigurationError, UsageError
 from loaders._core.tables import has_tables, in_environment, kind_of, tables
 
 
 def available() -> dict[str, Loader]:
     """Every loader: the modules of the package ``loaders`` that have a ``LOADER``, by name."""
-    return {loader.name: loader for loader in _discover()}
+    return {name: loader for name in _modules() if (loader := _loader(name))}
 
 
-def _discover() -> Iterator[Loader]:
-    for module in pkgutil.iter_modules(loaders.__path__):
-        if not module.name.startswith("_"):
-            found = getattr(importlib.import_module(f"loaders.{module.name}"), "LOADER", None)
-            if isinstance(found, Loader):
-                yield found
+def named(name: str) -> Loader:
+    """The loader of that name; other loaders' modules, and what they import, stay unloaded.
+
+    Raises:
+        UsageError: there is none; says which there are.
+    """
+    loader = _loader(name) if name in _modules() else None
+    if loader is None:
+        raise UsageError(f"there is no source {name!r}; there are {', '.join(available())}")
+    return loader
+
+
+def _modules() -> list[str]:
+    found = (module.name for module in pkgutil.iter_modules(loaders.__path__))
+    return sorted(name for name in found if not name.startswith("_"))
+
+
+def _loader(name: str) -> Loader | None:
+    found = getattr(importlib.import_module(f"loaders.{name}"), "LOADER", None)
+    return found if isinstance(found, Loader) else None
 
 
 def required_secrets(loader: Loader) -> list[str]:

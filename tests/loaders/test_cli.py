@@ -38,6 +38,7 @@ def sources(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> Vendor:
     """Two sources, `vendor` and `other`, both configured."""
     found = {"vendor": LOADER, "other": replace(LOADER, name="other")}
     monkeypatch.setattr(configure, "available", lambda: found)
+    monkeypatch.setattr(configure, "named", found.__getitem__)
     monkeypatch.setenv("ADSTAR_NOW", vendor.now)
     for name in found:
         monkeypatch.setenv(f"SOURCES__{name.upper()}__TOKEN", "a-token-that-is-secret")
@@ -68,6 +69,18 @@ def test_a_source_that_is_none_is_2_and_the_message_names_those_there_are() -> N
     assert "no source 'myspace_ads'" in result.stderr
     assert "facebook_ads" in result.stderr
     assert "google_ads" in result.stderr
+
+
+def test_a_source_is_called_as_its_module() -> None:
+    for name, loader in configure.available().items():
+        assert loader.name == name, f"loaders/{name}.py calls itself {loader.name}, by which it is not found"
+
+
+def test_naming_a_source_loads_no_other() -> None:
+    asked = "import sys; from loaders._core.configure import named; named('rds'); print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT)
+    others = {f"loaders.{name}" for name in configure.available()} - {"loaders.rds"}
+    assert not (others | {"boto3", "confluent_kafka"}) & set(told.stdout.split())
 
 
 def test_nothing_configured_says_what_to_put_where(target, tmp_path: Path) -> None:
